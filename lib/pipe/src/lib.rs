@@ -1,0 +1,12 @@
+//! The pipe edge that kpipe's programs share: how they end, how they read and write lines,
+//! how they stop, and the marks that travel between the lines.
+//!
+//! Nothing here knows Kafka or looks inside a row.
+
+pub mod exit;
+pub mod lines;
+pub mod mark;
+pub mod rate;
+pub mod stdio;
+pub mod stop;
+pub mod units;

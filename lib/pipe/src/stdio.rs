@@ -1,0 +1,236 @@
+//! Buffered input and output over file descriptors, with errors that name the file.
+//!
+//! Rust's own stdout is line buffered even into a pipe, which costs a write a line; these are
+//! buffered in blocks, and their callers flush before they wait.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::exit::{Error, Result};
+
+/// Bytes that an [`Output`] gathers before it writes.
+pub const OUTPUT_BYTES: usize = 64 << 10;
+
+/// A file or stdin, read in large pieces.
+#[derive(Debug)]
+pub struct Input {
+    file: File,
+    name: String,
+}
+
+impl Input {
+    /// Stdin.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn stdin() -> Result<Input> {
+        Input::borrowed(io::stdin().as_fd(), "<stdin>")
+    }
+
+    /// The file at `path`; `-` is stdin.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path) -> Result<Input> {
+        if path.as_os_str() == "-" {
+            return Input::stdin();
+        }
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| Error::world(&name, reason(&error)))?;
+        Ok(Input::over(file, &name))
+    }
+
+    /// An input over an open file that messages call `name`.
+    #[must_use]
+    pub fn over(file: File, name: &str) -> Input {
+        Input { file, name: name.to_owned() }
+    }
+
+    fn borrowed(fd: BorrowedFd<'_>, name: &str) -> Result<Input> {
+        let owned = fd.try_clone_to_owned();
+        let owned = owned.map_err(|error| Error::world(name, reason(&error)))?;
+        Ok(Input::over(File::from(owned), name))
+    }
+
+    /// The file's name in messages.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file's size in bytes when it is a regular file.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        let meta = self.file.metadata().ok()?;
+        meta.is_file().then_some(meta.len())
+    }
+
+    /// Reads what is there into `space`, waiting at most for `wait` (`None`: for ever).
+    /// `Ok(None)` says that the time is over or a signal came, `Ok(Some(0))` that the input is.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub fn read(&mut self, space: &mut [u8], wait: Option<Duration>) -> Result<Option<usize>> {
+        loop {
+            if wait.is_some() && !self.ready(wait)? {
+                return Ok(None);
+            }
+            match self.file.read(space) {
+                Ok(bytes) => return Ok(Some(bytes)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    if !self.ready(wait)? {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(Error::world(&self.name, reason(&error))),
+            }
+        }
+    }
+
+    /// Whether a read would not wait, once `wait` is over.
+    fn ready(&self, wait: Option<Duration>) -> Result<bool> {
+        let ready = wait_for(self.file.as_fd(), PollFlags::IN, wait);
+        ready.map_err(|error| Error::world(&self.name, reason(&error)))
+    }
+}
+
+/// To wait for input together with something else.
+impl AsFd for Input {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+/// A file or stdout, written in blocks of [`OUTPUT_BYTES`].
+///
+/// A program appends to [`Output::buffer`] and calls [`Output::spill`] after each record, and
+/// [`Output::flush`] before it waits and at its end. What was not flushed when it is dropped is
+/// lost, because a write in a destructor could not report its failure.
+#[derive(Debug)]
+pub struct Output {
+    file: File,
+    name: String,
+    buffer: Vec<u8>,
+    terminal: bool,
+}
+
+impl Output {
+    /// Stdout.
+    ///
+    /// # Errors
+    /// When the process has no file descriptor left.
+    pub fn stdout() -> Result<Output> {
+        let owned = io::stdout().as_fd().try_clone_to_owned();
+        let owned = owned.map_err(|error| Error::world("<stdout>", reason(&error)))?;
+        Ok(Output::over(File::from(owned), "<stdout>"))
+    }
+
+    /// A new or emptied file at `path`.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(path: &Path) -> Result<Output> {
+        let name = path.display().to_string();
+        let file = File::create(path).map_err(|error| Error::world(&name, reason(&error)))?;
+        Ok(Output::over(file, &name))
+    }
+
+    /// An output over an open file that messages call `name`.
+    #[must_use]
+    pub fn over(file: File, name: &str) -> Output {
+        let terminal = file.is_terminal();
+        let buffer = Vec::with_capacity(2 * OUTPUT_BYTES);
+        Output { file, name: name.to_owned(), buffer, terminal }
+    }
+
+    /// Whether it is a terminal.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Columns and rows of the terminal, when it is one that knows.
+    #[must_use]
+    pub fn terminal_size(&self) -> Option<(usize, usize)> {
+        let size = rustix::termios::tcgetwinsize(&self.file).ok()?;
+        (size.ws_col > 0).then_some((size.ws_col.into(), size.ws_row.into()))
+    }
+
+    /// The bytes that wait to be written; append to it, then call [`Output::spill`].
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// Writes when a block has come together.
+    ///
+    /// # Errors
+    /// As [`Output::flush`].
+    #[inline]
+    pub fn spill(&mut self) -> Result<()> {
+        if self.buffer.len() >= OUTPUT_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes all that waits.
+    ///
+    /// # Errors
+    /// [`Error::Closed`] when the reader has gone, a failure of the world otherwise.
+    pub fn flush(&mut self) -> Result<()> {
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(bytes) => rest = &rest[bytes..],
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    // Whoever handed us the pipe may have made it non-blocking.
+                    ErrorKind::WouldBlock => {
+                        let ready = wait_for(self.file.as_fd(), PollFlags::OUT, None);
+                        ready.map_err(|error| self.failure(&error))?;
+                    }
+                    _ => return Err(self.failure(&error)),
+                },
+            }
+        }
+        self.buffer.clear();
+        Ok(())
+    }
+
+    fn failure(&self, error: &io::Error) -> Error {
+        if error.kind() == ErrorKind::BrokenPipe {
+            return Error::Closed;
+        }
+        Error::world(&self.name, reason(error))
+    }
+}
+
+/// What the system says of an error, without Rust's `(os error N)`.
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+/// Waits until `fd` is ready for `flags`, or `wait` is over, or a signal came.
+pub(crate) fn wait_for(
+    fd: BorrowedFd<'_>,
+    flags: PollFlags,
+    wait: Option<Duration>,
+) -> io::Result<bool> {
+    let wait = wait.map(|wait| Timespec {
+        tv_sec: i64::try_from(wait.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: wait.subsec_nanos().into(),
+    });
+    match poll(&mut [PollFd::new(&fd, flags)], wait.as_ref()) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
