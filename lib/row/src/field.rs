@@ -1,0 +1,651 @@
+//! The fields of a line: found once a row, as ranges of the line, for the columns asked for.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use memchr::{memchr, memchr_iter, memmem};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::schema::{Column, Layout, Schema, Separator, is_blank};
+use crate::value::{Fault, Number, Value, read_number, read_plain_digits};
+
+/// Why a line cannot be read as a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// Another number of fields than names.
+    Fields {
+        /// Fields found.
+        found: usize,
+        /// Fields named.
+        named: usize,
+    },
+    /// Fewer fields than an expression asks for.
+    Few {
+        /// Fields found.
+        found: usize,
+        /// The last field asked for, from 1.
+        asked: usize,
+    },
+    /// Not an object of JSON.
+    Json(String),
+    /// A quoted CSV field that does not end on its line.
+    Quote,
+    /// A line over the limit, with its size in bytes.
+    Long(u64),
+    /// A value that an expression cannot use.
+    Value(Fault),
+    /// A time that cannot be read.
+    Time(String),
+}
+
+impl fmt::Display for Bad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Bad::Fields { found: 1, named } => write!(f, "one field, where {named} are named"),
+            Bad::Fields { found, named } => write!(f, "{found} fields, where {named} are named"),
+            Bad::Few { found: 1, asked } => write!(f, "one field and no ${asked}"),
+            Bad::Few { found, asked } => write!(f, "{found} fields and no ${asked}"),
+            Bad::Json(reason) => write!(f, "no JSON object ({reason})"),
+            Bad::Quote => f.write_str("a quoted field does not end"),
+            Bad::Long(bytes) => write!(f, "a line of {bytes} bytes"),
+            Bad::Value(fault) => write!(f, "{fault}"),
+            Bad::Time(reason) => write!(f, "no time ({reason})"),
+        }
+    }
+}
+
+/// Something with values at numbered slots, over which an expression is evaluated.
+pub trait Fields<'r>: Copy {
+    /// The value at a slot.
+    fn field(self, slot: u16) -> Value<'r>;
+
+    /// The value at a slot as a number.
+    ///
+    /// # Errors
+    /// When it is none.
+    fn number(self, slot: u16) -> Result<Number, Fault> {
+        self.field(slot).number()
+    }
+}
+
+/// Where a field stands.
+#[derive(Clone, Copy, Debug, Default)]
+struct Slot {
+    start: u32,
+    end: u32,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Kind {
+    #[default]
+    Null,
+    /// In the line, typed by what it reads as.
+    Text,
+    /// In the scratch, typed by what it reads as.
+    ScratchText,
+    /// A JSON string in the line.
+    Str,
+    /// A JSON string with escapes, unescaped in the scratch.
+    ScratchStr,
+    /// A JSON value of another type in the line.
+    Json,
+}
+
+/// A row: slots over a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'r> {
+    line: &'r [u8],
+    scratch: &'r [u8],
+    slots: &'r [Slot],
+}
+
+impl<'r> Row<'r> {
+    /// The whole line.
+    #[must_use]
+    pub fn line(&self) -> &'r [u8] {
+        self.line
+    }
+
+    /// The bytes of a field that stands in the line and is typed by what it reads as: what
+    /// nearly all fields are, without the detour over a [`Value`].
+    #[inline]
+    #[must_use]
+    pub fn text(&self, slot: u16) -> Option<&'r [u8]> {
+        let Slot { start, end, kind } = self.slots[usize::from(slot)];
+        (kind == Kind::Text).then(|| &self.line[start as usize..end as usize])
+    }
+}
+
+impl Row<'_> {
+    /// The field, when it is nothing but 1 to 18 digits.
+    #[inline]
+    #[must_use]
+    pub fn digits(&self, slot: u16) -> Option<i64> {
+        read_plain_digits(self.text(slot)?)
+    }
+}
+
+impl<'r> Fields<'r> for Row<'r> {
+    #[inline]
+    fn field(self, slot: u16) -> Value<'r> {
+        let Slot { start, end, kind } = self.slots[usize::from(slot)];
+        let range = start as usize..end as usize;
+        match kind {
+            Kind::Null => Value::Null,
+            Kind::Text => Value::Text(Cow::Borrowed(&self.line[range])),
+            Kind::ScratchText => Value::Text(Cow::Borrowed(&self.scratch[range])),
+            Kind::Str => Value::Str(Cow::Borrowed(&self.line[range])),
+            Kind::ScratchStr => Value::Str(Cow::Borrowed(&self.scratch[range])),
+            Kind::Json => Value::Json(Cow::Borrowed(&self.line[range])),
+        }
+    }
+
+    #[inline]
+    fn number(self, slot: u16) -> Result<Number, Fault> {
+        match self.text(slot) {
+            Some(bytes) => read_number(bytes)?.ok_or(Fault::NotANumber),
+            None => self.field(slot).number(),
+        }
+    }
+}
+
+/// Reads lines as rows of one schema, looking only for the columns that were asked for.
+#[derive(Debug)]
+pub struct Reader {
+    schema: Schema,
+    columns: Vec<Column>,
+    /// The slot of each field position, `UNASKED` where nobody asked.
+    positions: Vec<u16>,
+    members: Members,
+    whole_line: Option<u16>,
+    slots: Vec<Slot>,
+    scratch: Vec<u8>,
+    csv: Vec<Vec<u8>>,
+}
+
+const UNASKED: u16 = u16::MAX;
+
+impl Reader {
+    /// A reader for `schema` that looks for no column yet.
+    #[must_use]
+    pub fn new(schema: Schema) -> Reader {
+        Reader {
+            schema,
+            columns: Vec::new(),
+            positions: Vec::new(),
+            members: Members::default(),
+            whole_line: None,
+            slots: Vec::new(),
+            scratch: Vec::new(),
+            csv: Vec::new(),
+        }
+    }
+
+    /// The schema of the rows.
+    #[must_use]
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The slot in which rows hold the column that an expression calls `name`.
+    ///
+    /// # Errors
+    /// When there is no such column; the message says which there are.
+    pub fn slot(&mut self, name: &str) -> Result<u16, String> {
+        let column = self.schema.column(name)?;
+        self.slot_of(column)
+    }
+
+    /// The slot in which rows hold `column`.
+    ///
+    /// # Errors
+    /// When there are too many columns.
+    pub fn slot_of(&mut self, column: Column) -> Result<u16, String> {
+        if let Some(slot) = self.columns.iter().position(|known| *known == column) {
+            return u16::try_from(slot).map_err(|_| "too many columns".to_owned());
+        }
+        let slot = u16::try_from(self.columns.len()).ok().filter(|&slot| slot < UNASKED);
+        let slot = slot.ok_or("too many columns")?;
+        match &column {
+            Column::Line => self.whole_line = Some(slot),
+            Column::Position(position) => {
+                if self.positions.len() <= *position {
+                    self.positions.resize(position + 1, UNASKED);
+                }
+                self.positions[*position] = slot;
+            }
+            Column::Path(path) => self.members.want(path, slot),
+        }
+        self.columns.push(column);
+        self.slots.push(Slot::default());
+        Ok(slot)
+    }
+
+    /// Reads a line.
+    ///
+    /// # Errors
+    /// When it is no row of the schema.
+    #[inline]
+    pub fn read<'r>(&'r mut self, line: &'r [u8]) -> Result<Row<'r>, Bad> {
+        match &self.schema.layout {
+            Layout::Text(Separator::Byte(byte)) => self.read_bytes(line, *byte)?,
+            Layout::Text(Separator::Blanks) => self.read_blanks(line)?,
+            Layout::Text(Separator::Bytes(_)) => self.read_strings(line)?,
+            Layout::Csv(byte) if memchr(b'"', line).is_none() => {
+                // RFC 4180 ends records in CR LF.
+                self.read_bytes(line.strip_suffix(b"\r").unwrap_or(line), *byte)?;
+            }
+            Layout::Csv(byte) => self.read_csv(line, *byte)?,
+            Layout::Json => self.read_json(line)?,
+        }
+        if let Some(slot) = self.whole_line {
+            self.slots[usize::from(slot)] = slot_at(0, line.len(), Kind::Text);
+        }
+        Ok(Row { line, scratch: &self.scratch, slots: &self.slots })
+    }
+
+    #[inline]
+    fn read_bytes(&mut self, line: &[u8], separator: u8) -> Result<(), Bad> {
+        let csv = matches!(self.schema.layout, Layout::Csv(_));
+        let kind = if csv { Kind::Text } else { Kind::Null };
+        let mut start = 0;
+        let mut separators = memchr_iter(separator, line);
+        for (position, &slot) in self.positions.iter().enumerate() {
+            let end = separators.next();
+            let to = end.unwrap_or(line.len());
+            if slot != UNASKED {
+                let kind = if start < to { Kind::Text } else { kind };
+                self.slots[usize::from(slot)] = slot_at(start, to, kind);
+            }
+            if end.is_none() {
+                return self.check_count(position + 1);
+            }
+            start = to + 1;
+        }
+        if self.schema.names.is_some() {
+            return self.check_count(self.positions.len() + separators.count() + 1);
+        }
+        Ok(())
+    }
+
+    /// Whether a row of `found` fields is as named and has the fields asked for.
+    #[inline]
+    fn check_count(&self, found: usize) -> Result<(), Bad> {
+        match &self.schema.names {
+            Some(names) if names.len() != found => Err(Bad::Fields { found, named: names.len() }),
+            None if found < self.positions.len() => {
+                Err(Bad::Few { found, asked: self.positions.len() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn read_blanks(&mut self, line: &[u8]) -> Result<(), Bad> {
+        let mut at = 0;
+        let mut found = 0;
+        while at < line.len() {
+            let start = at + line[at..].iter().take_while(|&&byte| is_blank(byte)).count();
+            let end = start + line[start..].iter().take_while(|&&byte| !is_blank(byte)).count();
+            if start == end {
+                break;
+            }
+            self.put(found, slot_at(start, end, Kind::Text));
+            found += 1;
+            at = end;
+        }
+        self.check_count(found)
+    }
+
+    fn read_strings(&mut self, line: &[u8]) -> Result<(), Bad> {
+        let Layout::Text(Separator::Bytes(separator)) = &self.schema.layout else {
+            return Ok(());
+        };
+        let separator = separator.clone();
+        let mut start = 0;
+        let mut found = 0;
+        let ends = memmem::find_iter(line, &separator).chain(std::iter::once(line.len()));
+        for end in ends {
+            let kind = if start < end { Kind::Text } else { Kind::Null };
+            self.put(found, slot_at(start, end, kind));
+            found += 1;
+            start = end + separator.len();
+        }
+        self.check_count(found)
+    }
+
+    fn read_csv(&mut self, line: &[u8], separator: u8) -> Result<(), Bad> {
+        self.csv = cut_csv(line, separator)?;
+        self.scratch.clear();
+        for position in 0..self.csv.len() {
+            let start = self.scratch.len();
+            self.scratch.extend_from_slice(&self.csv[position]);
+            self.put(position, slot_at(start, self.scratch.len(), Kind::ScratchText));
+        }
+        self.check_count(self.csv.len())
+    }
+
+    #[inline]
+    fn put(&mut self, position: usize, value: Slot) {
+        match self.positions.get(position) {
+            Some(&slot) if slot != UNASKED => self.slots[usize::from(slot)] = value,
+            _ => {}
+        }
+    }
+
+    fn read_json(&mut self, line: &[u8]) -> Result<(), Bad> {
+        self.slots.fill(Slot::default());
+        self.scratch.clear();
+        let mut deserializer = serde_json::Deserializer::from_slice(line);
+        let found = Object {
+            line,
+            members: &self.members,
+            positions: &self.positions,
+            slots: &mut self.slots,
+            scratch: &mut self.scratch,
+        };
+        let bad = |error: serde_json::Error| Bad::Json(error.to_string());
+        found.deserialize(&mut deserializer).map_err(bad)?;
+        deserializer.end().map_err(bad)
+    }
+}
+
+#[inline]
+fn slot_at(start: usize, end: usize, kind: Kind) -> Slot {
+    // Lines are far below 4 GiB: --max-line sees to that.
+    #[expect(clippy::cast_possible_truncation, reason = "a line is below 4 GiB")]
+    Slot { start: start as u32, end: end as u32, kind }
+}
+
+/// Cuts one CSV record into its fields, unquoted.
+pub(crate) fn cut_csv(line: &[u8], separator: u8) -> Result<Vec<Vec<u8>>, Bad> {
+    let mut reader = csv_core::ReaderBuilder::new().delimiter(separator).build();
+    let mut bytes = vec![0; line.len() + 1];
+    let mut ends = vec![0; line.len() + 2];
+    let (mut wrote, mut ended) = (0, 0);
+    for input in [line, b"\n", b""] {
+        let (result, _, out, fields) =
+            reader.read_record(input, &mut bytes[wrote..], &mut ends[ended..]);
+        wrote += out;
+        ended += fields;
+        if matches!(result, csv_core::ReadRecordResult::Record) {
+            break;
+        }
+    }
+    // The newline ends the record, unless it stands inside quotes.
+    if bytes[..wrote].ends_with(b"\n") {
+        return Err(Bad::Quote);
+    }
+    let mut fields = Vec::with_capacity(ended);
+    let mut start = 0;
+    for &end in &ends[..ended] {
+        fields.push(bytes[start..end].to_vec());
+        start = end;
+    }
+    if fields.is_empty() {
+        fields.push(Vec::new());
+    }
+    Ok(fields)
+}
+
+/// The members of JSON objects that are asked for.
+#[derive(Debug, Default)]
+struct Members {
+    wanted: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: String,
+    /// The name under which bytes that are not UTF-8 travel.
+    name_b64: String,
+    slot: Option<u16>,
+    inner: Members,
+}
+
+impl Members {
+    fn want(&mut self, path: &[String], slot: u16) {
+        let [name, rest @ ..] = path else { return };
+        let known = self.wanted.iter().position(|member| member.name == *name);
+        let at = known.unwrap_or_else(|| {
+            let name_b64 = format!("{name}_b64");
+            let member =
+                Member { name: name.clone(), name_b64, slot: None, inner: Members::default() };
+            self.wanted.push(member);
+            self.wanted.len() - 1
+        });
+        if rest.is_empty() {
+            self.wanted[at].slot = Some(slot);
+        } else {
+            self.wanted[at].inner.want(rest, slot);
+        }
+    }
+}
+
+/// What the name of a member means.
+enum Named<'m> {
+    Unasked,
+    Plain(&'m Member),
+    Base64(&'m Member),
+}
+
+/// Finds a name among the members without keeping it.
+struct Name<'m>(&'m Members);
+
+impl<'de, 'm> DeserializeSeed<'de> for Name<'m> {
+    type Value = Named<'m>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Named<'m>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'m> Visitor<'_> for Name<'m> {
+    type Value = Named<'m>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    #[inline]
+    fn visit_str<E>(self, name: &str) -> Result<Named<'m>, E> {
+        for member in &self.0.wanted {
+            if member.name == name {
+                return Ok(Named::Plain(member));
+            }
+            if member.name_b64 == name {
+                return Ok(Named::Base64(member));
+            }
+        }
+        Ok(Named::Unasked)
+    }
+}
+
+/// Finds the members of an object and puts them into slots.
+struct Object<'a> {
+    line: &'a [u8],
+    members: &'a Members,
+    positions: &'a [u16],
+    slots: &'a mut [Slot],
+    scratch: &'a mut Vec<u8>,
+}
+
+impl<'de> DeserializeSeed<'de> for Object<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Object<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        let mut position = 0;
+        while let Some(named) = map.next_key_seed(Name(self.members))? {
+            let by_position = self.positions.get(position).filter(|&&slot| slot != UNASKED);
+            position += 1;
+            match named {
+                Named::Unasked if by_position.is_none() => {
+                    map.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                _ => {}
+            }
+            let raw: &'de RawValue = map.next_value()?;
+            if let Some(&slot) = by_position {
+                self.slots[usize::from(slot)] = self.place(raw.get());
+            }
+            match named {
+                Named::Unasked => {}
+                Named::Plain(member) => self.member(member, raw.get()),
+                Named::Base64(member) => self.base64(member, raw.get()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Object<'_> {
+    /// Puts a member's value where it was asked for, and looks inside it.
+    fn member(&mut self, member: &Member, raw: &str) {
+        if let Some(slot) = member.slot {
+            self.slots[usize::from(slot)] = self.place(raw);
+        }
+        if !member.inner.wanted.is_empty() && raw.starts_with('{') {
+            let inner = Object {
+                line: self.line,
+                members: &member.inner,
+                positions: &[],
+                slots: &mut *self.slots,
+                scratch: &mut *self.scratch,
+            };
+            // The outer parser has read this text already, so it is an object.
+            let _ = inner.deserialize(&mut serde_json::Deserializer::from_str(raw));
+        }
+    }
+
+    fn place(&mut self, raw: &str) -> Slot {
+        let start = raw.as_ptr() as usize - self.line.as_ptr() as usize;
+        let end = start + raw.len();
+        match raw.as_bytes()[0] {
+            b'n' => Slot::default(),
+            b'"' if memchr(b'\\', raw.as_bytes()).is_none() => {
+                slot_at(start + 1, end - 1, Kind::Str)
+            }
+            b'"' => {
+                let text: String = serde_json::from_str(raw).unwrap_or_default();
+                self.keep(text.as_bytes())
+            }
+            b'{' | b'[' | b't' | b'f' => slot_at(start, end, Kind::Json),
+            _ => slot_at(start, end, Kind::Text),
+        }
+    }
+
+    fn base64(&mut self, member: &Member, raw: &str) {
+        let Some(slot) = member.slot else { return };
+        let text: String = serde_json::from_str(raw).unwrap_or_default();
+        if let Ok(bytes) = BASE64.decode(text) {
+            self.slots[usize::from(slot)] = self.keep(&bytes);
+        }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Slot {
+        let start = self.scratch.len();
+        self.scratch.extend_from_slice(bytes);
+        slot_at(start, self.scratch.len(), Kind::ScratchStr)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::{Form, Options, separator};
+
+    /// The fields `columns` of `line`, as text with `-` for NULL, or why there are none.
+    fn fields(options: &Options, line: &str, columns: &[&str]) -> Result<String, String> {
+        let (schema, header) = options.schema(line.lines().next().unwrap_or("").as_bytes())?;
+        let mut reader = Reader::new(schema);
+        let slots: Vec<u16> =
+            columns.iter().map(|name| reader.slot(name)).collect::<Result<_, _>>()?;
+        let line = line.lines().nth(usize::from(header)).unwrap_or("");
+        let row = reader.read(line.as_bytes()).map_err(|bad| bad.to_string())?;
+        let shown: Vec<_> = slots
+            .into_iter()
+            .map(|slot| match row.field(slot).bytes() {
+                Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+                None => "-".to_owned(),
+            })
+            .collect();
+        Ok(shown.join("|"))
+    }
+
+    fn text(sep: &str, names: &str) -> Options {
+        let names = names.split(',').filter(|n| !n.is_empty()).map(str::to_owned).collect();
+        let field_separator = separator(sep).expect("a separator");
+        Options { form: Form::Text, field_separator, names, header_line: false }
+    }
+
+    #[test]
+    fn text_is_cut_at_separators() {
+        let options = text("|", "");
+        assert_eq!(
+            fields(&options, "p1|5||x", &["$1", "$2", "$3", "$0"]),
+            Ok("p1|5|-|p1|5||x".into())
+        );
+        assert_eq!(fields(&options, "p1", &["$2"]), Err("one field and no $2".into()));
+        assert_eq!(fields(&text("::", ""), "a::b::", &["$2", "$3"]), Ok("b|-".into()));
+    }
+
+    #[test]
+    fn a_blank_separator_splits_at_runs_as_awk_does() {
+        assert_eq!(fields(&text(" ", ""), "  a \t b  ", &["$1", "$2"]), Ok("a|b".into()));
+        assert_eq!(fields(&text(" ", ""), "  ", &["$1"]), Err("0 fields and no $1".into()));
+    }
+
+    #[test]
+    fn named_rows_have_as_many_fields_as_names() {
+        let options = text(",", "a,b");
+        assert_eq!(fields(&options, "1,2", &["b"]), Ok("2".into()));
+        for bad in ["1", "1,2,3"] {
+            assert!(fields(&options, bad, &["a"]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn csv_is_unquoted_and_has_no_null() {
+        let options = Options { form: Form::Csv, ..Options::default() };
+        let line = "a,b,c\n\"x,\"\"y\",,3";
+        assert_eq!(fields(&options, line, &["a", "b", "c"]), Ok("x,\"y||3".into()));
+        let semicolons = Options { field_separator: Separator::Byte(b';'), ..options.clone() };
+        let line = "a;b\n\"x;y\";1,5";
+        assert_eq!(fields(&semicolons, line, &["a", "b"]), Ok("x;y|1,5".into()));
+        assert_eq!(
+            fields(&options, "a,b\n\"x,2", &["a"]),
+            Err("a quoted field does not end".into())
+        );
+    }
+
+    #[test]
+    fn json_keeps_its_types() {
+        let line = r#"{"a":{"b":[1,2],"c":"x\ty"},"n":null,"t":true,"i":1.50,"q":"7"}"#;
+        let options = Options::default();
+        let columns = ["a.b", "a.c", "n", "t", "i", "q", "none", "$3"];
+        assert_eq!(fields(&options, line, &columns), Ok("[1,2]|x\ty|-|true|1.50|7|-|true".into()));
+        assert!(fields(&options, "{\"a\":1", &["a"]).is_err());
+        assert!(fields(&options, "{\"a\":1} 2", &["a"]).is_err());
+    }
+
+    #[test]
+    fn bytes_come_back_from_base64() {
+        assert_eq!(fields(&Options::default(), r#"{"k_b64":"aGk="}"#, &["k"]), Ok("hi".into()));
+    }
+}

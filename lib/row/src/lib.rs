@@ -1,0 +1,17 @@
+//! What a line says: rows of text, CSV and JSON, their values and times, SQL expressions over
+//! them, and the forms in which rows are written again.
+//!
+//! Everything here is pure: bytes and time come in as arguments.
+
+pub mod bad;
+pub mod expr;
+pub mod field;
+pub mod form;
+pub mod key;
+pub mod member;
+pub mod record_key;
+pub mod schema;
+pub mod sql;
+pub mod table;
+pub mod time;
+pub mod value;

@@ -1,0 +1,201 @@
+//! Times of rows, as milliseconds since the epoch.
+
+use jiff::civil::DateTime;
+use jiff::fmt::strtime::BrokenDownTime;
+use jiff::tz::TimeZone;
+use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
+
+use crate::value::{Number, Value};
+
+/// The greatest time that is one, in milliseconds since the epoch, and the least one negated: far
+/// beyond every calendar, and far from where sums of times would overflow.
+pub const TIME_MS_MAX: i64 = 9_000_000_000_000_000;
+
+/// How the times in rows are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A whole number is milliseconds, a decimal one seconds, text RFC 3339 or
+    /// `YYYY-MM-DD HH:MM:SS`.
+    #[default]
+    Auto,
+    /// Seconds, with or without decimals.
+    Seconds,
+    /// Milliseconds.
+    Millis,
+    /// Microseconds.
+    Micros,
+    /// Nanoseconds.
+    Nanos,
+    /// RFC 3339, or `YYYY-MM-DD HH:MM:SS` in the time zone.
+    Rfc3339,
+    /// A format of strptime.
+    Strptime(String),
+}
+
+impl std::str::FromStr for Format {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Format, String> {
+        match text {
+            "auto" => Ok(Format::Auto),
+            "s" => Ok(Format::Seconds),
+            "ms" => Ok(Format::Millis),
+            "us" => Ok(Format::Micros),
+            "ns" => Ok(Format::Nanos),
+            "rfc3339" => Ok(Format::Rfc3339),
+            format if format.contains('%') => Ok(Format::Strptime(format.to_owned())),
+            _ => Err("there are auto, s, ms, us, ns, rfc3339 and formats as %Y-%m-%d".to_owned()),
+        }
+    }
+}
+
+/// Reads times.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    format: Format,
+    zone: TimeZone,
+}
+
+impl Clock {
+    /// Reads times in `format`; those without a zone are in `zone`.
+    #[must_use]
+    pub fn new(format: Format, zone: TimeZone) -> Clock {
+        Clock { format, zone }
+    }
+
+    /// The time that `value` says, in milliseconds since the epoch, rounded down.
+    ///
+    /// # Errors
+    /// When it is none; the message shows it.
+    pub fn read(&self, value: &Value<'_>) -> Result<i64, String> {
+        let number = value.number();
+        let time = match (&self.format, number) {
+            (Format::Auto | Format::Millis, Ok(Number::Int(ms))) => Some(ms),
+            (Format::Auto | Format::Seconds, Ok(Number::Float(seconds))) => {
+                whole_ms(seconds * 1_000.0)
+            }
+            (Format::Seconds, Ok(Number::Int(seconds))) => seconds.checked_mul(1_000),
+            (Format::Millis, Ok(Number::Float(ms))) => whole_ms(ms),
+            (Format::Micros, Ok(Number::Int(us))) => Some(us.div_euclid(1_000)),
+            (Format::Nanos, Ok(Number::Int(ns))) => Some(ns.div_euclid(1_000_000)),
+            (Format::Micros | Format::Nanos, _) => None,
+            _ => return self.read_text(value),
+        };
+        time.filter(|&ms| is_time(ms)).ok_or_else(|| shown(value))
+    }
+
+    /// Whether whole numbers are milliseconds.
+    #[must_use]
+    pub fn takes_ms(&self) -> bool {
+        matches!(self.format, Format::Auto | Format::Millis)
+    }
+
+    fn read_text(&self, value: &Value<'_>) -> Result<i64, String> {
+        let bytes = value.bytes().ok_or("NULL")?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| shown(value))?.trim();
+        let stamp = match &self.format {
+            Format::Strptime(format) => self.read_strptime(format, text),
+            Format::Auto | Format::Rfc3339 => self.read_rfc3339(text),
+            _ => None,
+        };
+        // Milliseconds before the epoch are rounded down too.
+        let down = TimestampRound::new().smallest(Unit::Millisecond).mode(RoundMode::Floor);
+        let stamp = stamp.and_then(|stamp| stamp.round(down).ok());
+        stamp.map(Timestamp::as_millisecond).ok_or_else(|| shown(value))
+    }
+
+    fn read_rfc3339(&self, text: &str) -> Option<Timestamp> {
+        if let Ok(stamp) = text.parse::<Timestamp>() {
+            return Some(stamp);
+        }
+        let local: DateTime = text.parse().ok()?;
+        local.to_zoned(self.zone.clone()).ok().map(|zoned| zoned.timestamp())
+    }
+
+    fn read_strptime(&self, format: &str, text: &str) -> Option<Timestamp> {
+        let mut parsed = BrokenDownTime::parse(format, text).ok()?;
+        // A weekday is read and not believed: logs are full of wrong ones.
+        parsed.set_weekday(None);
+        if parsed.offset().is_some() || parsed.timestamp().is_some() {
+            return parsed.to_timestamp().ok();
+        }
+        let local =
+            parsed.to_datetime().or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0)));
+        local.ok()?.to_zoned(self.zone.clone()).ok().map(|zoned| zoned.timestamp())
+    }
+}
+
+/// Finds a time zone by its name.
+///
+/// # Errors
+/// When there is none of that name.
+pub fn zone(name: &str) -> Result<TimeZone, String> {
+    if name.eq_ignore_ascii_case("utc") {
+        return Ok(TimeZone::UTC);
+    }
+    TimeZone::get(name).map_err(|_| "no such time zone; names are as Europe/Berlin".to_owned())
+}
+
+fn is_time(ms: i64) -> bool {
+    (-TIME_MS_MAX..=TIME_MS_MAX).contains(&ms)
+}
+
+fn whole_ms(ms: f64) -> Option<i64> {
+    // A decimal of seconds is rarely exact in binary: a nanosecond more does not change its
+    // millisecond, unless it is the one that was written.
+    let ms = (ms + 1e-6).floor();
+    #[expect(clippy::cast_possible_truncation, reason = "checked to be below 2^53")]
+    (ms.abs() < 9e15).then_some(ms as i64)
+}
+
+fn shown(value: &Value<'_>) -> String {
+    let bytes = value.bytes().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+    if value.is_null() { "NULL".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn read(format: &str, text: &str) -> Result<i64, String> {
+        let format = format.parse().expect("a format");
+        let berlin = zone("Europe/Berlin").unwrap_or(TimeZone::UTC);
+        Clock::new(format, berlin).read(&Value::Text(Cow::Borrowed(text.as_bytes())))
+    }
+
+    #[test]
+    fn auto_knows_ms_seconds_and_dates() {
+        assert_eq!(read("auto", "1700000000123"), Ok(1_700_000_000_123));
+        assert_eq!(read("auto", "1700000000.123"), Ok(1_700_000_000_123));
+        assert_eq!(read("auto", "2026-11-21T10:00:00.123Z"), Ok(1_795_255_200_123));
+        assert_eq!(read("auto", "2026-11-21T11:00:00+01:00"), Ok(1_795_255_200_000));
+        assert_eq!(read("auto", "2026-11-21 11:00:00"), Ok(1_795_255_200_000));
+        assert_eq!(read("auto", "1969-12-31T23:59:59.9999Z"), Ok(-1));
+        assert_eq!(read("auto", "soon"), Err("soon".to_owned()));
+        assert_eq!(read("auto", ""), Err(String::new()));
+    }
+
+    #[test]
+    fn units_are_taken_at_their_word() {
+        assert_eq!(read("s", "17"), Ok(17_000));
+        assert_eq!(read("us", "-1"), Ok(-1));
+        assert_eq!(read("ns", "1999999"), Ok(1));
+        assert!(read("us", "1.5").is_err());
+        assert_eq!(read("ms", "-9000000000000000"), Ok(-TIME_MS_MAX));
+        for (format, beyond) in
+            [("auto", "9000000000000001"), ("s", "-9000000000001"), ("us", "9223372036854775807")]
+        {
+            assert_eq!(read(format, beyond), Err(beyond.to_owned()));
+        }
+        assert!("minutes".parse::<Format>().is_err());
+    }
+
+    #[test]
+    fn a_weekday_is_read_and_not_believed() {
+        // 2015-12-20 was a Sunday, and Berlin is an hour ahead.
+        let format = "%a %b %d %H:%M:%S %Y";
+        assert_eq!(read(format, "Fri Dec 20 01:46:23 2015"), Ok(1_450_572_383_000));
+    }
+}

@@ -1,0 +1,407 @@
+//! Values, how text reads as a number, and how values compare.
+
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+/// A value of a field or an expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value<'a> {
+    /// No value.
+    Null,
+    /// The result of a comparison.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Bytes that are a number when they read as one, as the fields of text rows.
+    Text(Cow<'a, [u8]>),
+    /// Bytes that were marked as a string, in JSON or in SQL; they read as a number too, but are
+    /// written as a string again.
+    Str(Cow<'a, [u8]>),
+    /// JSON that is neither string nor number nor null, as it was written.
+    Json(Cow<'a, [u8]>),
+}
+
+/// A value read as a number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// No value, or none that is a number.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+}
+
+impl Number {
+    /// The number as a float; `None` for NULL.
+    #[inline]
+    #[must_use]
+    pub fn as_f64(self) -> Option<f64> {
+        match self {
+            Number::Null => None,
+            #[expect(clippy::cast_precision_loss, reason = "mixed arithmetic is in floats")]
+            Number::Int(int) => Some(int as f64),
+            Number::Float(float) => Some(float),
+        }
+    }
+}
+
+/// Why an expression has no value at all: the row is named by whoever evaluates it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A whole number left 64 bits.
+    Overflow,
+    /// A field that a number is asked of holds something else.
+    NotANumber,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Fault::Overflow => "a whole number left 64 bits",
+            Fault::NotANumber => "not a number",
+        })
+    }
+}
+
+/// Reads bytes as a number: a whole number when written as one, else a float. Blanks around it
+/// do not count. `Ok(None)` when they are no number; names like `inf` and `nan` are none.
+///
+/// # Errors
+/// [`Fault::Overflow`] when a whole number does not fit 64 bits.
+#[inline]
+pub fn read_number(bytes: &[u8]) -> Result<Option<Number>, Fault> {
+    let (negative, digits) = match bytes {
+        [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
+        _ => (false, bytes),
+    };
+    // 18 digits always fit, and nearly all numbers have no more.
+    if digits.is_empty() || digits.len() > 18 {
+        return read_long_number(bytes);
+    }
+    match read_digits(digits) {
+        Some(value) => Ok(Some(Number::Int(if negative { -value } else { value }))),
+        None => read_long_number(bytes),
+    }
+}
+
+/// Reads bytes that are nothing but 1 to 18 digits, as nearly all whole numbers are.
+#[inline]
+#[must_use]
+pub fn read_plain_digits(bytes: &[u8]) -> Option<i64> {
+    if bytes.is_empty() || bytes.len() > 18 { None } else { read_digits(bytes) }
+}
+
+/// The value of at most 18 digits; `None` when one is no digit.
+#[inline]
+fn read_digits(mut digits: &[u8]) -> Option<i64> {
+    let mut value = 0;
+    while let Some((eight, rest)) = digits.split_first_chunk::<8>() {
+        value = value * 100_000_000 + read_eight_digits(*eight)?;
+        digits = rest;
+    }
+    for &byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        value = value * 10 + i64::from(digit);
+    }
+    Some(value)
+}
+
+/// The value of eight digits, computed on all at once: neighbours are joined to pairs, pairs to
+/// fours, fours to eight (as in Lemire, "Quickly parsing eight digits", 2018).
+#[inline]
+fn read_eight_digits(digits: [u8; 8]) -> Option<i64> {
+    let bytes = u64::from_le_bytes(digits);
+    let zeros = bytes & 0xf0f0_f0f0_f0f0_f0f0;
+    let carried = bytes.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    if zeros != 0x3030_3030_3030_3030 || carried != zeros {
+        return None;
+    }
+    let ones = bytes & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+    let eight = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
+    i64::try_from(eight).ok()
+}
+
+/// [`read_number`] for what is not a short whole number.
+fn read_long_number(bytes: &[u8]) -> Result<Option<Number>, Fault> {
+    let bytes = bytes.trim_ascii();
+    let unsigned = bytes.strip_prefix(b"-").or(bytes.strip_prefix(b"+")).unwrap_or(bytes);
+    match unsigned.first() {
+        Some(b'0'..=b'9' | b'.') => {}
+        _ => return Ok(None),
+    }
+    if unsigned.iter().all(u8::is_ascii_digit) {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        return text.parse().map(|int| Some(Number::Int(int))).map_err(|_| Fault::Overflow);
+    }
+    let float = bytes.strip_prefix(b"+").unwrap_or(bytes);
+    Ok(fast_float2::parse::<f64, _>(float).ok().map(Number::Float))
+}
+
+impl Value<'_> {
+    /// The value as a number: NULL for NULL.
+    ///
+    /// # Errors
+    /// [`Fault::NotANumber`] when it is none, [`Fault::Overflow`] when it does not fit.
+    #[inline]
+    pub fn number(&self) -> Result<Number, Fault> {
+        match self {
+            Value::Null => Ok(Number::Null),
+            Value::Int(int) => Ok(Number::Int(*int)),
+            Value::Float(float) => Ok(Number::Float(*float)),
+            Value::Text(bytes) | Value::Str(bytes) => read_number(bytes)?.ok_or(Fault::NotANumber),
+            Value::Bool(_) | Value::Json(_) => Err(Fault::NotANumber),
+        }
+    }
+
+    /// Whether the value is true; `None` for NULL. Numbers are true unless zero, text when it is
+    /// `true`.
+    #[must_use]
+    pub fn truth(&self) -> Option<bool> {
+        match self {
+            Value::Null => None,
+            Value::Bool(truth) => Some(*truth),
+            Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes)
+                if bytes.as_ref() == b"true" =>
+            {
+                Some(true)
+            }
+            value => match value.number() {
+                Ok(Number::Int(int)) => Some(int != 0),
+                Ok(Number::Float(float)) => Some(float != 0.0),
+                Ok(Number::Null) | Err(_) => Some(false),
+            },
+        }
+    }
+
+    /// Whether there is no value.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        matches!(self, Value::Null)
+    }
+
+    /// The value as bytes, numbers written as [`write_float`] does; `None` for NULL.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Cow<'_, [u8]>> {
+        match self {
+            Value::Null => None,
+            Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes) => {
+                Some(Cow::Borrowed(bytes.as_ref()))
+            }
+            other => {
+                let mut bytes = Vec::new();
+                other.write(&mut bytes);
+                Some(Cow::Owned(bytes))
+            }
+        }
+    }
+
+    /// Appends the value as bytes; nothing for NULL.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Null => {}
+            Value::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
+            Value::Int(int) => write_int(*int, out),
+            Value::Float(float) => write_float(*float, out),
+            Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes) => {
+                out.extend_from_slice(bytes);
+            }
+        }
+    }
+
+    /// The same value with bytes of its own.
+    #[must_use]
+    pub fn into_owned(self) -> Value<'static> {
+        let owned = |bytes: Cow<'_, [u8]>| Cow::Owned(bytes.into_owned());
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(truth) => Value::Bool(truth),
+            Value::Int(int) => Value::Int(int),
+            Value::Float(float) => Value::Float(float),
+            Value::Text(bytes) => Value::Text(owned(bytes)),
+            Value::Str(bytes) => Value::Str(owned(bytes)),
+            Value::Json(bytes) => Value::Json(owned(bytes)),
+        }
+    }
+
+    /// The number that the value reads as, if any; numbers too long for 64 bits as floats.
+    fn loose_number(&self) -> Option<Number> {
+        match self.number() {
+            Ok(Number::Null) | Err(Fault::NotANumber) => None,
+            Ok(number) => Some(number),
+            Err(Fault::Overflow) => {
+                let bytes = self.bytes()?;
+                fast_float2::parse::<f64, _>(bytes.trim_ascii()).ok().map(Number::Float)
+            }
+        }
+    }
+
+    /// How two values compare in an expression: as numbers when both read as numbers, else as
+    /// bytes. `None` when one is NULL or not a number (NaN).
+    #[must_use]
+    pub fn compare(&self, other: &Value<'_>) -> Option<Ordering> {
+        if let (Some(mine), Some(theirs)) = (self.loose_number(), other.loose_number()) {
+            return match compare_numbers(mine, theirs) {
+                // Long whole numbers may be equal as floats and differ in their digits.
+                Some(Ordering::Equal) if self.number().is_err() && other.number().is_err() => {
+                    Some(self.bytes()?.cmp(&other.bytes()?))
+                }
+                ordering => ordering,
+            };
+        }
+        Some(self.bytes()?.cmp(&other.bytes()?))
+    }
+
+    /// A total order for minima, maxima and rankings: numbers by value, NaN after them, then all
+    /// else by bytes, NULL last. (The order of [`Value::compare`] is none: `9 < 10`,
+    /// `10 < 5x` and `5x < 9`.)
+    #[must_use]
+    pub fn order(&self, other: &Value<'_>) -> Ordering {
+        match (self.loose_number(), other.loose_number()) {
+            (Some(mine), Some(theirs)) => compare_numbers(mine, theirs).unwrap_or_else(|| {
+                let nan = |number: Number| number.as_f64().is_some_and(f64::is_nan);
+                nan(mine).cmp(&nan(theirs))
+            }),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => match (self.bytes(), other.bytes()) {
+                (Some(mine), Some(theirs)) => mine.cmp(&theirs),
+                (mine, theirs) => mine.is_none().cmp(&theirs.is_none()),
+            },
+        }
+    }
+}
+
+/// How two numbers compare, exactly; `None` when one is NULL or NaN.
+#[must_use]
+pub fn compare_numbers(one: Number, other: Number) -> Option<Ordering> {
+    match (one, other) {
+        (Number::Int(one), Number::Int(other)) => Some(one.cmp(&other)),
+        (Number::Float(one), Number::Float(other)) => one.partial_cmp(&other),
+        (Number::Int(one), Number::Float(other)) => compare_mixed(one, other),
+        (Number::Float(one), Number::Int(other)) => {
+            compare_mixed(other, one).map(Ordering::reverse)
+        }
+        (Number::Null, _) | (_, Number::Null) => None,
+    }
+}
+
+/// Compares without rounding the whole number to a float.
+fn compare_mixed(int: i64, float: f64) -> Option<Ordering> {
+    const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63
+    if float.is_nan() {
+        None
+    } else if float >= LIMIT {
+        Some(Ordering::Less)
+    } else if float < -LIMIT {
+        Some(Ordering::Greater)
+    } else {
+        #[expect(clippy::cast_possible_truncation, reason = "between -2^63 and 2^63")]
+        let whole = float.trunc() as i64;
+        let fraction = float - float.trunc();
+        Some(int.cmp(&whole).then(0.0_f64.partial_cmp(&fraction)?))
+    }
+}
+
+/// Appends a whole number in decimal.
+pub fn write_int(int: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(int).as_bytes());
+}
+
+/// Appends the shortest decimal that reads back as the same float (`2.2`, `3.0`, `1e300`), or
+/// `NaN`, `inf`, `-inf`.
+pub fn write_float(float: f64, out: &mut Vec<u8>) {
+    out.extend_from_slice(zmij::Buffer::new().format(float).as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Value<'_> {
+        Value::Text(Cow::Borrowed(text.as_bytes()))
+    }
+
+    #[test]
+    fn whole_numbers_stay_whole() {
+        assert_eq!(read_number(b"-17"), Ok(Some(Number::Int(-17))));
+        assert_eq!(read_number(b" 8 "), Ok(Some(Number::Int(8))));
+        assert_eq!(read_number(b"9223372036854775807"), Ok(Some(Number::Int(i64::MAX))));
+        assert_eq!(read_number(b"-9223372036854775808"), Ok(Some(Number::Int(i64::MIN))));
+        assert_eq!(read_number(b"9223372036854775808"), Err(Fault::Overflow));
+    }
+
+    #[test]
+    fn digits_are_read_as_the_standard_library_reads_them() {
+        for length in 1..=18 {
+            for shift in 0..10_u8 {
+                let digits: Vec<u8> = (0..length).map(|i| b'0' + (i * 7 + shift) % 10).collect();
+                let text = std::str::from_utf8(&digits).expect("digits");
+                assert_eq!(read_digits(&digits), text.parse().ok(), "{text}");
+                for byte in [b'/', b':', b' ', 0xb0, b'e'] {
+                    let mut digits = digits.clone();
+                    digits[usize::from(shift % length)] = byte;
+                    assert_eq!(read_digits(&digits), None, "{digits:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_numbers_are_floats() {
+        assert_eq!(read_number(b"1.50"), Ok(Some(Number::Float(1.5))));
+        assert_eq!(read_number(b"+.5e1"), Ok(Some(Number::Float(5.0))));
+        assert_eq!(read_number(b"3."), Ok(Some(Number::Float(3.0))));
+    }
+
+    #[test]
+    fn names_and_scraps_are_no_numbers() {
+        for bytes in ["", "-", "+", ".", "inf", "nan", "1x", "0x10", "1,5", "--1", "1 2"] {
+            assert_eq!(read_number(bytes.as_bytes()), Ok(None), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn numbers_compare_as_numbers_and_all_else_as_bytes() {
+        assert_eq!(text("9").compare(&text("10")), Some(Ordering::Less));
+        assert_eq!(text("9x").compare(&text("10")), Some(Ordering::Greater));
+        assert_eq!(text("1.0").compare(&Value::Int(1)), Some(Ordering::Equal));
+        assert_eq!(Value::Null.compare(&text("1")), None);
+    }
+
+    #[test]
+    fn long_numbers_compare_by_their_digits() {
+        let (one, other) = (text("18446744073709551614"), text("18446744073709551615"));
+        assert_eq!(one.compare(&other), Some(Ordering::Less));
+        assert_eq!(one.compare(&one), Some(Ordering::Equal));
+        let exact = Value::Int(9_007_199_254_740_993);
+        assert_eq!(exact.compare(&Value::Float(9_007_199_254_740_992.0)), Some(Ordering::Greater));
+    }
+
+    #[test]
+    fn the_total_order_ends_in_nan_text_and_null() {
+        let mut values = [text("b"), Value::Null, Value::Float(f64::NAN), text("10"), text("9")];
+        values.sort_by(Value::order);
+        let shown: Vec<_> = values.iter().map(|value| value.bytes().unwrap_or_default()).collect();
+        assert_eq!(shown, [&b"9"[..], b"10", b"NaN", b"b", b""]);
+    }
+
+    #[test]
+    fn floats_are_written_shortest() {
+        let written = |float| {
+            let mut out = Vec::new();
+            write_float(float, &mut out);
+            String::from_utf8(out).expect("digits")
+        };
+        assert_eq!(written(2.2), "2.2");
+        assert_eq!(written(3.0), "3.0");
+    }
+}
