@@ -1,0 +1,294 @@
+//! When each row is due, and which time it has.
+//!
+//! Time here starts with the program: at 0, whatever the clock shows. A schedule is asked again
+//! and again with what has passed since; what a stalled pipe has missed is due at once, so that a
+//! stall moves nothing.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use pipe::rate::Rate;
+use pipe::units::{self, Span};
+
+use crate::draw::Draws;
+
+/// Rows that are due at once are handed out in pieces of so many, between which the program looks
+/// at the clock and for signals.
+const PIECE_ROWS: u64 = 512;
+
+/// The stream of draws for the sizes of bursts. Rows have stream 0, so that they are the same
+/// with bursts and without.
+const SIZES_STREAM: u64 = 1;
+
+/// What is to be done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// These rows, perhaps none, and then to ask again.
+    Rows(Range<u64>),
+    /// To wait until this time.
+    Wait(Duration),
+    /// Nothing any more.
+    End,
+}
+
+/// By which law rows become due.
+#[derive(Debug)]
+pub enum Law {
+    /// At once; their time is the clock's.
+    Clock,
+    /// At once; their times are so many milliseconds apart.
+    Steps(i64),
+    /// At a steady rate.
+    Rate(Rate),
+    /// In bursts.
+    Bursts(Box<Bursts>),
+}
+
+/// The rows of a run, one after the other.
+#[derive(Debug)]
+pub struct Schedule {
+    law: Law,
+    next: u64,
+    /// How many rows there are.
+    count: u64,
+    /// The latest time that was asked about.
+    now: Duration,
+}
+
+impl Schedule {
+    /// A schedule of `count` rows by a law.
+    #[must_use]
+    pub fn new(law: Law, count: u64) -> Schedule {
+        Schedule { law, next: 0, count, now: Duration::ZERO }
+    }
+
+    /// Whether the times of rows follow the clock, and not the seed and the options alone.
+    #[must_use]
+    pub fn is_by_clock(&self) -> bool {
+        matches!(self.law, Law::Clock)
+    }
+
+    /// What is to be done when `now` has passed since the start.
+    pub fn due(&mut self, now: Duration) -> Due {
+        self.now = now;
+        if self.next == self.count {
+            return Due::End;
+        }
+        let end = match &mut self.law {
+            Law::Clock | Law::Steps(_) => u64::MAX,
+            // Both are rounded; a row whose time has come is due.
+            Law::Rate(rate) if now >= rate.due(self.next) => rate.rows(now).max(self.next + 1),
+            Law::Rate(_) => self.next,
+            Law::Bursts(bursts) => bursts.open(self.next, now),
+        };
+        let end = end.min(self.count).min(self.next.saturating_add(PIECE_ROWS));
+        match &self.law {
+            Law::Rate(rate) if end <= self.next => Due::Wait(rate.due(self.next)),
+            Law::Bursts(bursts) if end <= self.next && !bursts.is_due(now) => {
+                Due::Wait(bursts.due())
+            }
+            _ => {
+                let start = self.next;
+                self.next = end.max(start);
+                Due::Rows(start..self.next)
+            }
+        }
+    }
+
+    /// The time of `row` in milliseconds, which is one that [`Schedule::due`] just handed out or
+    /// the one that comes next.
+    #[inline]
+    #[must_use]
+    pub fn ms(&self, row: u64) -> i64 {
+        match &self.law {
+            Law::Clock => millis(self.now),
+            Law::Steps(step_ms) => times(*step_ms, row),
+            Law::Rate(rate) => millis(rate.due(row)),
+            Law::Bursts(bursts) => bursts.ms(row),
+        }
+    }
+}
+
+/// Bursts of random sizes at a steady pace, the first at once.
+#[derive(Debug)]
+pub struct Bursts {
+    sizes: units::Range,
+    draws: Draws<1>,
+    every_ms: i64,
+    /// Between the rows of a burst; when there is one, bursts follow each other without a wait.
+    step_ms: Option<i64>,
+    /// How many bursts have been opened.
+    opened: u64,
+    /// The rows of the last one.
+    rows: Range<u64>,
+}
+
+impl Bursts {
+    /// Bursts of `sizes` rows, one every `every`. With a `step` between the rows of a burst the
+    /// time is simulated: every burst is due at once.
+    ///
+    /// # Errors
+    /// When there could be no row, or a burst could last into the next one.
+    pub fn new(
+        seed: u64,
+        sizes: units::Range,
+        every: Span,
+        step: Option<Span>,
+    ) -> Result<Bursts, String> {
+        if sizes.to == 0 {
+            return Err("a burst has at least one row now and then".to_owned());
+        }
+        let step_ms = step.map(Span::ms);
+        let length_ms = times(step_ms.unwrap_or(0), sizes.to - 1);
+        if length_ms > every.ms() {
+            return Err("with this --step a burst lasts into the next one".to_owned());
+        }
+        let draws = Draws::new(seed, SIZES_STREAM);
+        Ok(Bursts { sizes, draws, every_ms: every.ms(), step_ms, opened: 0, rows: 0..0 })
+    }
+
+    /// The end of the rows that are due, of which `next` is the first: those of the last burst,
+    /// or else those of the next one when its time has come.
+    fn open(&mut self, next: u64, now: Duration) -> u64 {
+        if next == self.rows.end && self.is_due(now) {
+            let [mut draw] = self.draws.of_row(self.opened);
+            let more = draw.below((self.sizes.to - self.sizes.from).saturating_add(1));
+            self.rows = next..next.saturating_add(self.sizes.from + more);
+            self.opened += 1;
+        }
+        self.rows.end
+    }
+
+    /// When the next burst is due.
+    fn due(&self) -> Duration {
+        Duration::from_millis(times(self.every_ms, self.opened).unsigned_abs())
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.step_ms.is_some() || now >= self.due()
+    }
+
+    fn ms(&self, row: u64) -> i64 {
+        if row >= self.rows.end {
+            return times(self.every_ms, self.opened);
+        }
+        let start_ms = times(self.every_ms, self.opened - 1);
+        start_ms.saturating_add(times(self.step_ms.unwrap_or(0), row - self.rows.start))
+    }
+}
+
+fn times(ms: i64, count: u64) -> i64 {
+    ms.saturating_mul(i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// Whole milliseconds of a time.
+#[must_use]
+pub fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn bursts(sizes: &str, every: &str, step: Option<&str>) -> Law {
+        let span = |text: &str| text.parse::<Span>().expect("a span");
+        let sizes = sizes.parse().expect("a range");
+        let bursts = Bursts::new(1, sizes, span(every), step.map(span));
+        Law::Bursts(Box::new(bursts.expect("bursts")))
+    }
+
+    #[test]
+    fn unpaced_rows_come_in_pieces_until_there_are_enough() {
+        let mut schedule = Schedule::new(Law::Steps(250), PIECE_ROWS + 1);
+        assert_eq!(schedule.due(Duration::ZERO), Due::Rows(0..PIECE_ROWS));
+        assert_eq!(schedule.due(Duration::ZERO), Due::Rows(PIECE_ROWS..PIECE_ROWS + 1));
+        assert_eq!(schedule.due(Duration::ZERO), Due::End);
+        assert_eq!(schedule.ms(3), 750);
+    }
+
+    #[test]
+    fn a_rate_waits_for_the_next_row_and_catches_up() {
+        let mut schedule = Schedule::new(Law::Rate(Rate::new(10.0).expect("a rate")), 100);
+        assert_eq!(schedule.due(at_ms(0)), Due::Rows(0..1));
+        assert_eq!(schedule.due(at_ms(0)), Due::Wait(at_ms(100)));
+        assert_eq!(schedule.due(at_ms(1_050)), Due::Rows(1..11));
+        assert_eq!(schedule.due(at_ms(1_050)), Due::Wait(at_ms(1_100)));
+        assert_eq!((schedule.ms(10), schedule.ms(11)), (1_000, 1_100));
+    }
+
+    #[test]
+    fn without_a_pace_the_time_is_the_clocks() {
+        let mut schedule = Schedule::new(Law::Clock, 10_000);
+        schedule.due(at_ms(5));
+        assert_eq!(schedule.ms(0), 5);
+        schedule.due(at_ms(7));
+        assert_eq!(schedule.ms(600), 7);
+    }
+
+    #[test]
+    fn bursts_keep_their_schedule_however_late_they_are_asked_for() {
+        let mut schedule = Schedule::new(bursts("3", "5s", None), u64::MAX);
+        assert_eq!(schedule.due(at_ms(20)), Due::Rows(0..3));
+        assert_eq!(schedule.due(at_ms(30)), Due::Wait(at_ms(5_000)));
+        assert_eq!(schedule.due(at_ms(10_400)), Due::Rows(3..6));
+        assert_eq!(schedule.ms(5), 5_000);
+        assert_eq!(schedule.due(at_ms(10_400)), Due::Rows(6..9));
+        assert_eq!((schedule.ms(6), schedule.ms(9)), (10_000, 15_000));
+        assert_eq!(schedule.due(at_ms(10_400)), Due::Wait(at_ms(15_000)));
+    }
+
+    #[test]
+    fn bursts_take_every_size_from_one_end_to_the_other() {
+        let mut schedule = Schedule::new(bursts("0..4", "1s", None), u64::MAX);
+        let mut counts = [0; 5];
+        for burst in 0..10_000 {
+            match schedule.due(at_ms(burst * 1_000)) {
+                Due::Rows(rows) => counts[rows.count()] += 1,
+                due => {
+                    assert_eq!(due, Due::Wait(at_ms(burst * 1_000 + 1_000)));
+                    counts[0] += 1;
+                }
+            }
+        }
+        crate::chi_square::assert_uniform("sizes", &counts);
+    }
+
+    #[test]
+    fn the_last_burst_is_cut_at_the_count() {
+        let mut schedule = Schedule::new(bursts("3", "5s", None), 4);
+        assert_eq!(schedule.due(at_ms(5_000)), Due::Rows(0..3));
+        assert_eq!(schedule.due(at_ms(5_000)), Due::Rows(3..4));
+        assert_eq!(schedule.due(at_ms(5_000)), Due::End);
+    }
+
+    #[test]
+    fn simulated_bursts_do_not_wait() {
+        let mut schedule = Schedule::new(bursts("2", "5s", Some("10ms")), 4);
+        assert_eq!(schedule.due(at_ms(0)), Due::Rows(0..2));
+        assert_eq!((schedule.ms(0), schedule.ms(1)), (0, 10));
+        assert_eq!(schedule.due(at_ms(0)), Due::Rows(2..4));
+        assert_eq!((schedule.ms(2), schedule.ms(3)), (5_000, 5_010));
+    }
+
+    #[test]
+    fn bursts_that_make_no_sense_are_refused() {
+        let span = |ms| Span::from_ms(ms);
+        let sizes = |from, to| units::Range { from, to };
+        assert!(Bursts::new(1, sizes(0, 0), span(1_000), None).is_err());
+        assert!(Bursts::new(1, sizes(0, 3), span(1_000), Some(span(501))).is_err());
+        assert!(Bursts::new(1, sizes(0, 3), span(1_000), Some(span(500))).is_ok());
+    }
+
+    #[test]
+    fn times_beyond_all_reason_do_not_wrap() {
+        let schedule = Schedule::new(Law::Steps(i64::MAX), u64::MAX);
+        assert_eq!(schedule.ms(u64::MAX), i64::MAX);
+        let schedule = Schedule::new(Law::Rate(Rate::new(1e-300).expect("a rate")), u64::MAX);
+        assert_eq!(schedule.ms(1), i64::MAX);
+    }
+}
