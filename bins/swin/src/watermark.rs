@@ -1,0 +1,136 @@
+//! Event time: how far the input has come.
+//!
+//! A partition has come as far as the greatest time seen in it; the watermark is the least of
+//! that over the partitions, less the delay. It leaves out partitions that are idle, and it never
+//! falls.
+
+/// The watermark over partitions that are numbered from 0.
+#[derive(Clone, Debug)]
+pub struct Watermark {
+    partitions: Vec<Partition>,
+    delay_ms: i64,
+    /// The least time over the partitions, before the delay.
+    least: i64,
+    current: i64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Partition {
+    /// The greatest time seen; [`NOT_YET`] before the first row.
+    greatest: i64,
+    idle: bool,
+}
+
+/// The watermark before any time was seen: before all times, and far enough from the least number
+/// that windows can be computed around it.
+pub const NOT_YET: i64 = i64::MIN / 2;
+
+impl Watermark {
+    /// A watermark over one partition, `delay_ms` behind the greatest time.
+    #[must_use]
+    pub fn new(delay_ms: i64) -> Watermark {
+        let partition = Partition { greatest: NOT_YET, idle: false };
+        Watermark { partitions: vec![partition], delay_ms, least: NOT_YET, current: NOT_YET }
+    }
+
+    /// Forgets everything and begins with `count` partitions, or one when there are none yet.
+    pub fn assign(&mut self, count: usize) {
+        *self = Watermark::new(self.delay_ms);
+        self.partitions = vec![Partition { greatest: NOT_YET, idle: false }; count.max(1)];
+    }
+
+    /// Makes room for a partition that no assignment named.
+    pub fn add_partition(&mut self) {
+        self.partitions.push(Partition { greatest: NOT_YET, idle: false });
+    }
+
+    /// How many partitions there are.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.partitions.len()
+    }
+
+    /// How far it is behind the greatest time, in milliseconds.
+    #[must_use]
+    pub fn delay_ms(&self) -> i64 {
+        self.delay_ms
+    }
+
+    /// The watermark: no window that ends by it can get a row any more.
+    #[inline]
+    #[must_use]
+    pub fn get(&self) -> i64 {
+        self.current
+    }
+
+    /// The greatest time seen in any partition.
+    #[must_use]
+    pub fn greatest(&self) -> i64 {
+        self.partitions.iter().map(|partition| partition.greatest).max().unwrap_or(NOT_YET)
+    }
+
+    /// Sees a row of `partition` at `time`.
+    #[inline]
+    pub fn see(&mut self, partition: usize, time: i64) {
+        let seen = &mut self.partitions[partition];
+        if time > seen.greatest {
+            let was = seen.greatest;
+            seen.greatest = time;
+            // Only a partition that held the others back can let them go.
+            if was <= self.least {
+                self.recompute();
+            }
+        }
+    }
+
+    /// Leaves a partition out, or takes it in again.
+    pub fn set_idle(&mut self, partition: usize, idle: bool) {
+        self.partitions[partition].idle = idle;
+        self.recompute();
+    }
+
+    fn recompute(&mut self) {
+        let awake = self.partitions.iter().filter(|partition| !partition.idle);
+        // When all are idle, it stands.
+        let Some(least) = awake.map(|partition| partition.greatest).min() else { return };
+        self.least = least;
+        if least > NOT_YET {
+            self.current = self.current.max(least.saturating_sub(self.delay_ms));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_the_least_over_partitions() {
+        // The case of FLINK-3375: one partition far ahead must not make the other late.
+        let mut watermark = Watermark::new(0);
+        watermark.assign(2);
+        watermark.see(1, 1_000);
+        assert_eq!(watermark.get(), NOT_YET);
+        watermark.see(0, 10);
+        assert_eq!(watermark.get(), 10);
+        watermark.see(0, 5);
+        assert_eq!(watermark.get(), 10);
+        watermark.see(0, 2_000);
+        assert_eq!(watermark.get(), 1_000);
+    }
+
+    #[test]
+    fn idle_partitions_are_left_out_and_it_never_falls() {
+        let mut watermark = Watermark::new(5);
+        watermark.assign(2);
+        watermark.see(0, 100);
+        watermark.set_idle(1, true);
+        assert_eq!(watermark.get(), 95);
+        watermark.set_idle(1, false);
+        watermark.see(1, 20);
+        assert_eq!(watermark.get(), 95);
+        watermark.set_idle(0, true);
+        watermark.set_idle(1, true);
+        assert_eq!(watermark.get(), 95);
+    }
+}
