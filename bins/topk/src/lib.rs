@@ -1,0 +1,338 @@
+//! `topk`: the K first rows.
+
+use std::time::{Duration, Instant, SystemTime};
+
+use pipe::exit::{Code, Error, Result, say};
+use pipe::lines::Fill;
+use pipe::mark::{self, Event, Mark, Stream};
+use pipe::stdio::{self, Input};
+use pipe::stop::Stop;
+use pipe::units::{self, Span};
+use row::field::Bad;
+use row::{bad, form, schema, sql};
+
+pub mod best;
+pub mod intake;
+pub mod kept;
+pub mod latest;
+pub mod output;
+pub mod pace;
+pub mod ranker;
+pub mod score;
+pub mod screen;
+pub mod sheet;
+pub mod stage;
+pub mod windows;
+
+use intake::Query;
+use kept::Limits;
+use output::Output;
+use ranker::Settings;
+use score::Order;
+use screen::Screen;
+use sheet::Form;
+use stage::{Keeping, Plan, Stage};
+
+/// Between two drawings of the same table on a terminal, unless a ranking is due.
+const REDRAW: Duration = Duration::from_millis(100);
+
+/// What is shown below the options.
+const MORE: &str = "\
+Rows come out as they came in, with their rank in front, and the score behind when EXPR is more \
+than a column. EXPR is SQL over the names of the fields, or $1, $2, …: put it in single quotes. \
+Rows with equal scores are ordered by the bytes of --key, then as they came. Numbers stand before \
+text, NaN and NULL are last. When JSON rows are written as table, text or CSV, the columns are \
+those of the first row.
+
+What is ranked, and when:
+  1. Rows with a column window_end (or --window F) are ranked window by window, with --key by the \
+last row of each key: in a marked stream when the window is complete, else when a later one \
+starts, and at the end. Rows that come after that are late and counted.
+  2. With --upsert or --every D the last row of each key counts, so scores may fall; a NULL score \
+removes the key. The ranking is written at each multiple of D and at the end; in a marked stream \
+behind swin each time swin has written its rows.
+  3. Else all rows are ranked once, at the end.
+A marked stream that was stopped has no end to rank at.
+
+EXAMPLES
+    The three largest files and folders:
+        du -a | topk -k 3 -F'\\t' '$1'
+    The ten hottest pages, live from a topic:
+        kcons -t user-behavior --marks | swin -F'|' --names page,clicks,stay,liked --by page \\
+            --running --every 2s 'sum(0.8*clicks + 0.8*stay + liked) as heat' |
+            topk -k 10 heat --key page --upsert
+    The busiest page of every minute:
+        swin -F' ' --tumble 1m --time '$1' --by '$2' < access.log | topk -k 1 count
+
+EXIT STATUS
+    0  done, or the reader of stdout has gone
+    1  the world: a disk, a limit, an overflow, or a bad row under --strict
+    2  the caller: a wrong option or expression
+    75 a marked stream was cut short: run it again";
+
+/// The K first rows, per window, per tick or at the end
+#[derive(Debug, clap::Parser)]
+#[command(name = "topk", version, after_long_help = MORE)]
+pub struct Args {
+    /// What rows are ranked by, the greatest first, as heat or '0.8*clicks + stay as heat'
+    #[arg(value_name = "EXPR")]
+    expr: String,
+
+    /// Rows of a ranking
+    #[arg(short = 'k', value_name = "K", default_value = "10", value_parser = more_than_zero)]
+    k: usize,
+
+    /// Columns of the key
+    #[arg(long, value_name = "F,…", value_delimiter = ',')]
+    key: Vec<String>,
+
+    /// The least first
+    #[arg(long)]
+    asc: bool,
+
+    /// The last row of each key counts, and not all
+    #[arg(long, requires = "key")]
+    upsert: bool,
+
+    /// Writes a ranking at each multiple of D, of the last row of each key
+    #[arg(long, value_name = "D", requires = "key", value_parser = lasting)]
+    every: Option<Span>,
+
+    /// Column of the end of a window, in ms or RFC 3339, where it has a name of its own
+    #[arg(long, value_name = "F")]
+    window: Option<String>,
+
+    /// Keys, or rows of open windows, held at a time
+    #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = more_than_zero)]
+    max_keys: usize,
+
+    /// Bytes that the rows held may take
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::size)]
+    max_memory: usize,
+
+    #[command(flatten)]
+    rows: schema::Options,
+
+    #[command(flatten)]
+    lines: mark::Options,
+
+    #[command(flatten)]
+    bad_rows: bad::Options,
+
+    /// Form of the rankings [default: table on a terminal, else json]
+    #[arg(short, long, value_name = "FORM", help_heading = "Output")]
+    output: Option<OutputForm>,
+
+    /// Says nothing but failures and what did not count
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+}
+
+/// The form of rankings (`-o`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum OutputForm {
+    /// One object a line
+    Json,
+    /// Aligned columns, redrawn in place on a terminal
+    Table,
+    /// Fields between the separator of -F
+    Text,
+    /// RFC 4180, with a header line
+    Csv,
+}
+
+fn more_than_zero(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) | Err(_) => Err("a whole number of 1 or more is expected".to_owned()),
+        Ok(number) => Ok(number),
+    }
+}
+
+fn lasting(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.ms() > 0 { Ok(span) } else { Err("must be more than zero".to_owned()) }
+}
+
+impl Args {
+    fn plan(&self, form: Form) -> Result<Plan> {
+        let score = sql::item(&self.expr).map_err(|refused| Error::caller("EXPR", refused))?;
+        if self.k > self.max_keys {
+            return Err(Error::caller("-k", format!("is more than --max-keys {}", self.max_keys)));
+        }
+        let settings = Settings {
+            k: self.k,
+            order: if self.asc { Order::Least } else { Order::Greatest },
+            keyed: !self.key.is_empty(),
+            limits: Limits { rows: self.max_keys, bytes: self.max_memory },
+        };
+        Ok(Plan {
+            rows: self.rows.clone(),
+            query: Query { score, keys: self.key.clone(), window: self.window.clone() },
+            settings,
+            upsert: self.upsert,
+            every_ms: self.every.map(Span::ms),
+            form,
+            keeping: Keeping { bad: self.bad_rows.bad.is_some(), strict: self.bad_rows.strict },
+        })
+    }
+
+    fn form(&self, terminal: bool) -> Form {
+        let default = if terminal { OutputForm::Table } else { OutputForm::Json };
+        match self.output.unwrap_or(default) {
+            OutputForm::Table => Form::Table,
+            OutputForm::Json => Form::Rows(form::Form::Json),
+            OutputForm::Csv => Form::Rows(form::Form::Csv),
+            OutputForm::Text => Form::Rows(form::Form::Text(self.rows.field_separator.clone())),
+        }
+    }
+}
+
+/// Reads stdin to its end and writes rankings to stdout.
+///
+/// # Errors
+/// When an option or expression is refused, a stream fails, or a limit is reached.
+pub fn run(args: &Args) -> Result<Code> {
+    let stdout = stdio::Output::stdout()?;
+    let terminal = stdout.is_terminal();
+    let form = args.form(terminal);
+    let table = form == Form::Table;
+    let screen = (table && terminal && !is_dumb()).then(|| Screen::new(!is_set("NO_COLOR")));
+    let stage = Stage::new(args.plan(form)?);
+    stage.check_early()?;
+    let bad = args.bad_rows.bad.as_deref().map(stdio::Output::create).transpose()?;
+    // A filter drains its input: a signal only makes the next one kill.
+    let _stop = Stop::listen()?;
+    let output = Output::new(screen, !terminal && !table);
+    let mut session = Session {
+        stream: args.lines.stream(Input::stdin()?),
+        stage,
+        output,
+        stdout,
+        bad,
+        quiet: args.quiet,
+        drawn: None,
+        drawn_rows: 0,
+    };
+    session.run()
+}
+
+/// Whether the terminal can do nothing but print.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// A run, with its edges.
+struct Session {
+    stream: Stream,
+    stage: Stage,
+    output: Output,
+    stdout: stdio::Output,
+    bad: Option<stdio::Output>,
+    quiet: bool,
+    /// When the table was drawn last, and how many rows had come.
+    drawn: Option<Instant>,
+    drawn_rows: u64,
+}
+
+impl Session {
+    fn run(&mut self) -> Result<Code> {
+        let mut result = self.copy().and_then(|()| self.stage.finish(&mut self.output));
+        if self.stage.rows() > self.drawn_rows {
+            self.stage.draw(&mut self.output);
+        }
+        if let Err(Error::Failed(code, message)) = &result
+            && *code != Code::UNFINISHED
+        {
+            let (tool, message) = ("topk".to_owned(), message.clone());
+            self.output.own_mark(&Mark::Abort { tool, code: code.0, message });
+        }
+        let drained = self.drain();
+        for loss in self.stage.losses() {
+            say(loss);
+        }
+        if result.is_ok() {
+            result = drained.and(result);
+        }
+        result
+    }
+
+    /// Feeds the stage until the input ends.
+    fn copy(&mut self) -> Result<()> {
+        loop {
+            if self.stage.goes_by_clock() {
+                self.stage.tick(now_ms(), &mut self.output);
+            }
+            while self.next()? {
+                if self.output.bytes().len() >= stdio::OUTPUT_BYTES {
+                    self.drain()?;
+                }
+            }
+            let redraw = self.redraw();
+            self.drain()?;
+            let due =
+                self.stage.wait_ms(now_ms()).map(|ms| Duration::from_millis(ms.unsigned_abs()));
+            let wait = [due, redraw].into_iter().flatten().min();
+            if self.stream.fill(wait)? == Fill::End {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes what is next in the buffer; returns whether there was something.
+    #[inline]
+    fn next(&mut self) -> Result<bool> {
+        let number = self.stream.number() + 1;
+        match self.stream.next_event()? {
+            None => return Ok(false),
+            Some(Event::Data(line)) => self.stage.data(number, line, &mut self.output)?,
+            Some(Event::Long(head, bytes)) => self.stage.bad(number, &Bad::Long(bytes), head)?,
+            Some(Event::Mark(mark, line)) => {
+                if self.stage.mark(&mark, line, &mut self.output)? {
+                    self.drain()?;
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Draws the table when rows came since the last time; returns when to look again.
+    fn redraw(&mut self) -> Option<Duration> {
+        if !self.output.is_live() || self.stage.rows() == self.drawn_rows {
+            return None;
+        }
+        let left = self.drawn.map(|drawn| REDRAW.saturating_sub(drawn.elapsed()));
+        if left.is_some_and(|left| !left.is_zero()) {
+            return left;
+        }
+        self.output.resize(self.stdout.terminal_size());
+        self.stage.draw(&mut self.output);
+        self.drawn = Some(Instant::now());
+        self.drawn_rows = self.stage.rows();
+        None
+    }
+
+    /// Writes all that waits.
+    fn drain(&mut self) -> Result<()> {
+        self.stdout.buffer().append(self.output.bytes());
+        self.stdout.flush()?;
+        if let Some(bad) = &mut self.bad {
+            bad.buffer().append(self.stage.bad_lines());
+            bad.flush()?;
+        }
+        for note in self.stage.notes() {
+            if !self.quiet {
+                say(note);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

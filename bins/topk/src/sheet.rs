@@ -1,0 +1,309 @@
+//! Rankings as bytes: each row as it came, with its rank in front and, when the score is no
+//! column of its own, the score behind.
+
+use memchr::memmem::Finder;
+use row::expr::{Expr, compile};
+use row::field::{Fields as _, Reader};
+use row::form::{self, Writer};
+use row::member::members;
+use row::schema::{Column, Schema, Separator};
+use row::sql::{Item, Refused};
+use row::table::Table;
+use row::value::Value;
+
+use crate::kept::Kept;
+
+/// The column that is put in front of each row.
+const RANK: &str = "rank";
+
+/// The forms of a ranking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A form that programs read again.
+    Rows(form::Form),
+    /// A table for people.
+    Table,
+}
+
+/// Writes rankings of rows of one schema.
+#[derive(Debug)]
+pub struct Sheet {
+    kind: Kind,
+    reader: Reader,
+    /// The columns that are written between rank and score.
+    columns: Vec<u16>,
+    score: Option<Expr>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// JSON rows whose members go on as they were written.
+    Members(Box<Members>),
+    /// Text rows without names, which go on as they came.
+    Line(Separator),
+    Rows(Writer),
+    Table(Table),
+}
+
+/// How the members of a JSON row go on.
+#[derive(Debug)]
+struct Members {
+    /// Members that get a new value, and how to find lines that may have them.
+    replaced: Vec<(String, Finder<'static>)>,
+    /// Writes the score.
+    score: Writer,
+}
+
+impl Sheet {
+    /// A sheet for rows of `schema`; the columns of JSON rows that are not written as JSON are
+    /// those of the `first` row.
+    ///
+    /// # Errors
+    /// When the score's expression is refused.
+    pub fn new(form: Form, score: &Item, schema: Schema, first: &[u8]) -> Result<Sheet, Refused> {
+        let mut reader = Reader::new(schema);
+        let expr = compile(&score.ast, &score.text, &mut |name: &str| reader.slot(name))?;
+        // A column stands in the row already, unless it was given another name.
+        let is_new = expr.as_slot().is_none() || score.name.is_some();
+        let label = score.name.as_deref().unwrap_or(score.text.trim());
+        let label = is_new.then_some(label);
+        let own: Vec<&str> = std::iter::once(RANK).chain(label).collect();
+        let mut columns = Vec::new();
+        let mut names = vec![RANK.to_owned()];
+        for (name, column) in columns_of(reader.schema(), first) {
+            if !own.contains(&name.as_str()) {
+                let slot = reader.slot_of(column);
+                columns.push(slot.map_err(|reason| Refused::at(&score.text, &score.ast, reason))?);
+                names.push(name);
+            }
+        }
+        names.extend(label.map(str::to_owned));
+        let kind = match form {
+            Form::Table => Kind::Table(Table::new(&names)),
+            Form::Rows(form::Form::Json) if reader.schema().is_json() => {
+                Kind::Members(Box::new(Members::new(&own, label)))
+            }
+            Form::Rows(form::Form::Text(separator)) if is_bare(reader.schema()) => {
+                Kind::Line(separator)
+            }
+            Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
+        };
+        Ok(Sheet { kind, reader, columns, score: is_new.then_some(expr) })
+    }
+
+    /// Appends what stands before the first ranking: the names, in CSV.
+    pub fn header(&self, out: &mut Vec<u8>) {
+        if let Kind::Rows(writer) = &self.kind {
+            writer.header(out);
+        }
+    }
+
+    /// Whether rankings are tables for people.
+    #[must_use]
+    pub fn is_table(&self) -> bool {
+        matches!(self.kind, Kind::Table(_))
+    }
+
+    /// Appends a ranking; a table is cut to `width` cells. Returns how many lines it takes.
+    pub fn write(&mut self, ranking: &[&Kept], width: Option<usize>, out: &mut Vec<u8>) -> usize {
+        for (rank, kept) in (1_i64..).zip(ranking) {
+            // The row was read before it was kept, and nothing else is asked of it here.
+            let Ok(row) = self.reader.read(&kept.line) else { continue };
+            let score = self.score.as_ref().map(|expr| expr.value(row).unwrap_or(Value::Null));
+            let rank = Value::Int(rank);
+            match &mut self.kind {
+                Kind::Members(members) => members.write(&rank, &kept.line, score.as_ref(), out),
+                Kind::Line(separator) => {
+                    rank.write(out);
+                    out.extend_from_slice(separator.as_bytes());
+                    out.extend_from_slice(&kept.line);
+                    if let Some(score) = score {
+                        out.extend_from_slice(separator.as_bytes());
+                        score.write(out);
+                    }
+                    out.push(b'\n');
+                }
+                kind => {
+                    let mut values = vec![rank];
+                    values.extend(self.columns.iter().map(|&slot| row.field(slot)));
+                    values.extend(score);
+                    match kind {
+                        Kind::Table(table) => table.row(&values),
+                        Kind::Rows(writer) => writer.row(&values, out),
+                        Kind::Members(_) | Kind::Line(_) => {}
+                    }
+                }
+            }
+        }
+        match &mut self.kind {
+            Kind::Table(table) => table.draw(width, out),
+            _ => ranking.len(),
+        }
+    }
+}
+
+/// Whether rows are text that nobody has named.
+fn is_bare(schema: &Schema) -> bool {
+    !schema.is_json() && schema.names().is_none()
+}
+
+/// The columns of rows, with their names.
+fn columns_of(schema: &Schema, first: &[u8]) -> Vec<(String, Column)> {
+    if schema.is_json() {
+        let members = members(first).unwrap_or_default();
+        let column = |(name, _): (String, &str)| {
+            let name = name.strip_suffix("_b64").map_or(name.clone(), str::to_owned);
+            (name.clone(), Column::Path(vec![name]))
+        };
+        return members.into_iter().map(column).collect();
+    }
+    match schema.names() {
+        Some(names) => {
+            let column = |(at, name): (usize, &String)| (name.clone(), Column::Position(at));
+            names.iter().enumerate().map(column).collect()
+        }
+        None => vec![("$0".to_owned(), Column::Line)],
+    }
+}
+
+impl Members {
+    fn new(own: &[&str], label: Option<&str>) -> Members {
+        let finder = |name: &str| {
+            let mut quoted = Vec::new();
+            form::write_json(&Value::Str(name.as_bytes().into()), &mut quoted);
+            Finder::new(&quoted).into_owned()
+        };
+        let replaced = own.iter().map(|&name| (name.to_owned(), finder(name))).collect();
+        Members { replaced, score: Writer::new(form::Form::Json, label.as_slice()) }
+    }
+
+    fn write(&self, rank: &Value<'_>, line: &[u8], score: Option<&Value<'_>>, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"rank\":");
+        rank.write(out);
+        if self.replaced.iter().any(|(_, finder)| finder.find(line).is_some()) {
+            self.write_others(line, out);
+        } else {
+            let line = line.trim_ascii();
+            let inside = line[1..line.len() - 1].trim_ascii();
+            if !inside.is_empty() {
+                out.push(b',');
+                out.extend_from_slice(inside);
+            }
+        }
+        let Some(score) = score else {
+            out.extend_from_slice(b"}\n");
+            return;
+        };
+        // An object of its own, whose brace becomes the comma.
+        let start = out.len();
+        self.score.row([score], out);
+        out[start] = b',';
+    }
+
+    /// Appends the members that keep their values.
+    fn write_others(&self, line: &[u8], out: &mut Vec<u8>) {
+        for (name, value) in members(line).unwrap_or_default() {
+            if self.replaced.iter().any(|(replaced, _)| *replaced == name) {
+                continue;
+            }
+            out.push(b',');
+            form::write_json(&Value::Str(name.into_bytes().into()), out);
+            out.push(b':');
+            out.extend_from_slice(value.as_bytes());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::score::Score;
+    use row::schema::{Options, separator};
+
+    fn kept(line: &str) -> Kept {
+        let line = line.as_bytes().to_vec();
+        Kept { score: Score::Null, key: Vec::new(), line, partition: None, arrival: 0 }
+    }
+
+    /// The lines as a ranking, ranked by `expr`.
+    fn written(form: Form, options: &Options, expr: &str, lines: &[&str]) -> String {
+        let score = row::sql::item(expr).expect("it parses");
+        let first = lines[0].as_bytes();
+        let (schema, _) = options.schema(first).expect("a schema");
+        let mut sheet = Sheet::new(form, &score, schema, first).expect("a sheet");
+        let rows: Vec<Kept> = lines.iter().map(|line| kept(line)).collect();
+        let rows: Vec<&Kept> = rows.iter().collect();
+        let mut out = Vec::new();
+        sheet.header(&mut out);
+        sheet.write(&rows, None, &mut out);
+        String::from_utf8(out).expect("text")
+    }
+
+    const JSON: Form = Form::Rows(form::Form::Json);
+
+    fn text(names: &[&str]) -> Options {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        let field_separator = separator("|").expect("a separator");
+        Options { field_separator, names, ..Options::default() }
+    }
+
+    #[test]
+    fn json_rows_go_on_as_they_were_written() {
+        let lines = [r#"{ "a": 1.50, "b.c":[1] } "#, "{}"];
+        assert_eq!(
+            written(JSON, &Options::default(), "a", &lines),
+            "{\"rank\":1,\"a\": 1.50, \"b.c\":[1]}\n{\"rank\":2}\n"
+        );
+        assert_eq!(
+            written(JSON, &Options::default(), "a*2 as twice", &lines[..1]),
+            "{\"rank\":1,\"a\": 1.50, \"b.c\":[1],\"twice\":3.0}\n"
+        );
+        assert_eq!(
+            written(JSON, &Options::default(), " a*2", &["{}"]),
+            "{\"rank\":1,\"a*2\":null}\n"
+        );
+    }
+
+    #[test]
+    fn a_new_rank_takes_the_place_of_an_old_one() {
+        let line = r#"{"rank":7,"a":1,"h":{"rank":2}}"#;
+        assert_eq!(
+            written(JSON, &Options::default(), "a+1 as a", &[line]),
+            "{\"rank\":1,\"h\":{\"rank\":2},\"a\":2}\n"
+        );
+        let names = text(&["rank", "a"]);
+        assert_eq!(written(JSON, &names, "a", &["7|x"]), "{\"rank\":1,\"a\":\"x\"}\n");
+    }
+
+    #[test]
+    fn text_without_names_goes_on_as_it_came() {
+        let out = Form::Rows(form::Form::Text(Separator::Byte(b'|')));
+        assert_eq!(written(out.clone(), &text(&[]), "$2", &["a|2||"]), "1|a|2||\n");
+        assert_eq!(written(out, &text(&[]), "$2*2", &["a|2||"]), "1|a|2|||4\n");
+        assert_eq!(written(JSON, &text(&[]), "$2", &["a|2"]), "{\"rank\":1,\"$0\":\"a|2\"}\n");
+    }
+
+    #[test]
+    fn columns_of_json_are_those_of_the_first_row() {
+        let csv = Form::Rows(form::Form::Csv);
+        let lines = [r#"{"a.b":1,"k_b64":"/w==","c":"x,y"}"#, r#"{"c":null,"k":"z"}"#];
+        let csv = {
+            let score = row::sql::item("c").expect("it parses");
+            let (schema, _) = Options::default().schema(lines[0].as_bytes()).expect("a schema");
+            let mut sheet = Sheet::new(csv, &score, schema, lines[0].as_bytes()).expect("a sheet");
+            let rows = lines.map(kept);
+            let mut out = Vec::new();
+            sheet.header(&mut out);
+            sheet.write(&[&rows[0], &rows[1]], None, &mut out);
+            out
+        };
+        assert_eq!(csv, b"rank,a.b,k,c\n1,1,\xff,\"x,y\"\n2,,z,\n");
+    }
+
+    #[test]
+    fn a_table_has_the_names_on_top() {
+        let lines = ["page1|2", "p|10"];
+        let table = written(Form::Table, &text(&["page", "heat"]), "heat", &lines);
+        assert_eq!(table, "rank  page   heat\n   1  page1     2\n   2  p        10\n");
+    }
+}
