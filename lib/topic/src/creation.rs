@@ -1,0 +1,122 @@
+//! Topics that are not there yet.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use futures_executor::block_on;
+use pipe::exit::{Error, Result};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::{Client, ClientContext, DefaultClientContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
+
+use crate::cluster::{self, PATIENCE};
+use crate::config::{self, reason};
+use crate::native::producer::Producer;
+use crate::producer::Context;
+use crate::scout::MOCK;
+
+/// How long a broker may take to make a topic by itself, when it does so at all.
+const MAKING: Duration = Duration::from_secs(3);
+
+/// How long one question waits for its answer.
+const QUESTION: Duration = Duration::from_millis(500);
+
+/// How long to wait before it is asked again whether a topic is there.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// The shape of a topic, written `P:R`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// How many partitions.
+    pub partitions: i32,
+    /// How many replicas each has.
+    pub replicas: i32,
+}
+
+impl FromStr for Shape {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Shape, Self::Err> {
+        let count = |text: &str| text.parse().ok().filter(|&count: &i32| count > 0);
+        let (partitions, replicas) = text.split_once(':').unwrap_or((text, ""));
+        match (count(partitions), count(replicas)) {
+            (Some(partitions), Some(replicas)) => Ok(Shape { partitions, replicas }),
+            _ => Err("a topic's shape is partitions:replicas, as 3:1"),
+        }
+    }
+}
+
+/// Creates `topic` when it is missing. A mock broker knows no such request, and makes topics by
+/// itself when they are used.
+///
+/// # Errors
+/// When the broker refuses.
+pub(crate) fn create(config: &ClientConfig, topic: &str, shape: Shape) -> Result<()> {
+    let mut config = config.clone();
+    // Asking for a topic must not make it with the broker's own number of partitions.
+    config.set("allow.auto.create.topics", "false").set("enable.idempotence", "false");
+    let client: AdminClient<DefaultClientContext> =
+        config.create().map_err(|error| config::refusal(&error))?;
+    match client.inner().fetch_metadata(Some(topic), PATIENCE) {
+        Ok(metadata) if metadata.topics().iter().all(|one| one.error().is_some()) => {}
+        // It is there. Or nobody answers, which is told by the producer, who is opened next.
+        Ok(_) | Err(_) => return Ok(()),
+    }
+    if client.inner().fetch_cluster_id(QUESTION).is_some_and(|id| id.starts_with(MOCK)) {
+        return Ok(());
+    }
+    let replicas = TopicReplication::Fixed(shape.replicas);
+    let topics = [NewTopic::new(topic, shape.partitions, replicas)];
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let code = match block_on(client.create_topics(&topics, &options)) {
+        Ok(results) => results.into_iter().find_map(|result| result.err().map(|(_, code)| code)),
+        Err(KafkaError::AdminOp(code)) => Some(code),
+        Err(error) => return Err(Error::world(topic, error)),
+    };
+    match code {
+        None
+        | Some(RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnsupportedFeature) => {
+            Ok(())
+        }
+        Some(code) => Err(Error::world(topic, format!("cannot be created: {}", reason(code)))),
+    }
+}
+
+/// How many partitions `topic` has, once it has any.
+///
+/// # Errors
+/// When there is no such topic and the broker makes none, or no broker answers within seconds.
+pub(crate) fn partitions(producer: &Producer<Context>, brokers: &str, topic: &str) -> Result<i32> {
+    let serve = |wait| {
+        producer.serve(wait, |_| {});
+    };
+    // A topic that the broker makes because it was asked for is unknown at first.
+    let deadline = Instant::now() + MAKING;
+    while is_unknown(producer.client(), topic) && Instant::now() < deadline {
+        serve(AGAIN);
+    }
+    let troubles = &producer.client().context().0;
+    let partitions = cluster::partitions(producer.client(), brokers, topic, troubles, serve)?;
+    Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX))
+}
+
+fn is_unknown<C: ClientContext>(client: &Client<C>, topic: &str) -> bool {
+    let Ok(metadata) = client.fetch_metadata(Some(topic), QUESTION) else { return false };
+    let code = metadata.topics().iter().find_map(MetadataTopic::error);
+    code.map(RDKafkaErrorCode::from) == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_is_partitions_and_replicas() {
+        assert_eq!("3:1".parse(), Ok(Shape { partitions: 3, replicas: 1 }));
+        for bad in ["3", "0:1", "3:", "3:-1", "a:b", ""] {
+            assert!(bad.parse::<Shape>().is_err(), "{bad}");
+        }
+    }
+}

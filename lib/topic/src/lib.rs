@@ -1,0 +1,20 @@
+//! The topic edge of kpipe: configuration, producer and consumer.
+
+#![deny(unsafe_code)]
+
+pub mod cluster;
+pub mod config;
+pub mod consumer;
+mod context;
+mod creation;
+mod failure;
+pub mod flags;
+pub mod key;
+pub mod mock;
+pub mod mould;
+mod native;
+mod patience;
+pub mod producer;
+pub mod record;
+mod scout;
+pub mod trouble;

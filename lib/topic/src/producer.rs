@@ -1,0 +1,441 @@
+//! Records to a topic, each acknowledged.
+//!
+//! Batches of borrowed records go in, and reports of what became of each come out. Records are
+//! named by numbers that their maker gives them, so that a failure can say which one it was.
+
+use std::mem::ManuallyDrop;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use pipe::exit::{Error, Result, say};
+use pipe::stdio;
+use pipe::units::Span;
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::config::{self, reason};
+use crate::creation;
+pub use crate::creation::Shape;
+use crate::failure::{Failure, merge};
+use crate::flags::Broker;
+use crate::native::{self, Message};
+use crate::patience::Patience;
+use crate::trouble::Troubles;
+
+/// Records that are best written in one call.
+pub const BATCH: usize = 1_000;
+
+/// Bytes that a record may have unless `message.max.bytes` says otherwise.
+const RECORD_BYTES_MAX: usize = 1_000_000;
+
+/// Bytes of records that may wait for their acknowledgement, unless one record is larger.
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// How long to wait for reports before the sending is hurried on again.
+const HURRY: Duration = Duration::from_millis(50);
+
+/// A record on its way to a topic.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Record<'a> {
+    /// Its maker's name for it, which its report carries.
+    pub number: u64,
+    /// Its partition; `None` leaves the choice to the partitioner.
+    pub partition: Option<i32>,
+    /// Its time in milliseconds since the epoch; `None` is now.
+    pub timestamp: Option<i64>,
+    /// Its key, `None` for null.
+    pub key: Option<&'a [u8]>,
+    /// Its value, `None` for null.
+    pub value: Option<&'a [u8]>,
+    /// Its headers, in order.
+    pub headers: &'a [Header<'a>],
+}
+
+/// A header of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Header<'a> {
+    /// Its name, which other headers may have too.
+    pub name: &'a str,
+    /// Its value, `None` for null.
+    pub value: Option<&'a [u8]>,
+}
+
+/// The acknowledgement of a record.
+#[derive(Clone, Copy, Debug)]
+pub struct Receipt<'a>(Message<'a>);
+
+impl Receipt<'_> {
+    /// The record's number.
+    #[inline]
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0.number()
+    }
+
+    /// The partition that it is in.
+    #[must_use]
+    pub fn partition(self) -> i32 {
+        self.0.partition()
+    }
+
+    /// Its offset there.
+    #[must_use]
+    pub fn offset(self) -> i64 {
+        self.0.offset()
+    }
+
+    /// Its time in milliseconds since the epoch.
+    #[must_use]
+    pub fn timestamp(self) -> Option<i64> {
+        self.0.timestamp().map(|(ms, _)| ms)
+    }
+
+    /// Bytes of its key, `None` for null.
+    #[must_use]
+    pub fn key_bytes(self) -> Option<usize> {
+        self.0.key().map(<[u8]>::len)
+    }
+
+    /// Bytes of its value, `None` for null.
+    #[must_use]
+    pub fn value_bytes(self) -> Option<usize> {
+        self.0.value().map(<[u8]>::len)
+    }
+}
+
+/// Who is told what became of the records.
+pub trait Reports {
+    /// A record was acknowledged.
+    ///
+    /// # Errors
+    /// When passing it on fails; the producer then takes no more records.
+    fn acknowledged(&mut self, receipt: Receipt<'_>) -> Result<()>;
+
+    /// The records from `first` to `last` failed, because of `reason`.
+    fn failed(&mut self, first: u64, last: u64, reason: &str);
+
+    /// A wait comes: what was held back should go now.
+    ///
+    /// # Errors
+    /// When passing it on fails; the producer then takes no more records.
+    fn flush(&mut self) -> Result<()>;
+}
+
+/// How records are to be produced.
+#[derive(Clone, Debug)]
+pub struct Options<'a> {
+    /// The topic.
+    pub topic: &'a str,
+    /// The partition that all records will have, when there is one.
+    pub partition: Option<i32>,
+    /// How long a record is tried.
+    pub delivery_timeout: Span,
+    /// The compression, as librdkafka calls it.
+    pub compression: Option<&'a str>,
+    /// Creates the topic in this shape when it is missing.
+    pub create: Option<Shape>,
+}
+
+/// A producer of one topic: acknowledged by all replicas, idempotent, partitioned as Java does,
+/// unless the flags say otherwise.
+#[derive(Debug)]
+pub struct Producer {
+    /// What librdkafka would tidy up goes with the process, and needs no waiting for.
+    client: ManuallyDrop<native::producer::Producer<Context>>,
+    start: Instant,
+    patience: Patience,
+    record_bytes_max: usize,
+    failures: Vec<Failure>,
+    acknowledged: u64,
+    failed: u64,
+    /// The first error of a [`Reports`], which ends the work.
+    trouble: Option<Error>,
+}
+
+/// What librdkafka's callbacks leave.
+#[derive(Debug)]
+pub(crate) struct Context(pub(crate) Troubles);
+
+impl ClientContext for Context {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.0.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, text: &str) {
+        self.0.error(&error, text);
+    }
+}
+
+impl Producer {
+    /// Opens a producer, and the topic in its cluster.
+    ///
+    /// # Errors
+    /// When no broker answers within seconds, there is no such topic or partition, or a property
+    /// is wrong.
+    pub fn open(flags: &Broker, options: &Options<'_>) -> Result<Producer> {
+        let config = config(flags, options)?;
+        if let Some(shape) = options.create {
+            creation::create(&config, options.topic, shape)?;
+        }
+        let troubles = Troubles::held();
+        let client = native::producer::Producer::new(&config, options.topic, Context(troubles));
+        let client = client.map_err(|error| config::refusal(&error))?;
+        let count = creation::partitions(&client, &flags.addresses(), options.topic)?;
+        client.client().context().0.release();
+        if let Some(partition) = options.partition.filter(|&one| one >= count || one < 0) {
+            let thing = format!("{} [{partition}]", options.topic);
+            return Err(Error::world(thing, format!("no such partition: it has {count}")));
+        }
+        let timeout = config.get("delivery.timeout.ms").and_then(|ms| ms.parse().ok());
+        Ok(Producer {
+            client: ManuallyDrop::new(client),
+            start: Instant::now(),
+            patience: Patience::new(Duration::from_millis(timeout.unwrap_or_default())),
+            record_bytes_max: record_bytes_max(&config),
+            failures: Vec::new(),
+            acknowledged: 0,
+            failed: 0,
+            trouble: None,
+        })
+    }
+
+    /// Bytes that a record may have (`message.max.bytes`).
+    #[must_use]
+    pub fn record_bytes_max(&self) -> usize {
+        self.record_bytes_max
+    }
+
+    /// How many records were acknowledged so far.
+    #[must_use]
+    pub fn acknowledged(&self) -> u64 {
+        self.acknowledged
+    }
+
+    /// How many records failed so far.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.failed
+    }
+
+    /// Writes records, waiting while the queue is full; `reports` hears of these and of earlier
+    /// ones.
+    ///
+    /// # Errors
+    /// When `reports` has one, or the producer can no longer produce.
+    pub fn write(&mut self, records: &[Record<'_>], reports: &mut impl Reports) -> Result<()> {
+        if self.client.in_flight() == 0 {
+            self.patience.renew(self.start.elapsed());
+        }
+        let mut rest = records;
+        loop {
+            let offered = self.client.offer(rest);
+            for &(at, code) in &offered.refused {
+                self.failures.push(refused(&rest[at], code, self.record_bytes_max));
+            }
+            rest = &rest[offered.done..];
+            self.serve(Duration::ZERO, reports)?;
+            match rest {
+                [] => return self.usable(),
+                [first, ..] if self.client.in_flight() == 0 => {
+                    let reason = "larger than queue.buffering.max.kbytes".to_owned();
+                    self.failures.push(Failure { number: first.number, reason });
+                    rest = &rest[1..];
+                }
+                _ => {
+                    reports.flush()?;
+                    self.patience_left()?;
+                    self.serve(HURRY, reports)?;
+                }
+            }
+        }
+    }
+
+    /// Fails a record whose `bytes` are more than a record may have, before it was made.
+    pub fn refuse(&mut self, number: u64, bytes: u64) {
+        let reason = too_long(bytes, self.record_bytes_max);
+        self.failures.push(Failure { number, reason });
+    }
+
+    /// Waits until `input` can be read, or `time` is over, or a signal came, and serves reports
+    /// meanwhile. Says whether `input` can be read.
+    ///
+    /// # Errors
+    /// As [`Producer::write`].
+    pub fn wait(
+        &mut self,
+        input: Option<BorrowedFd<'_>>,
+        time: Option<Duration>,
+        reports: &mut impl Reports,
+    ) -> Result<bool> {
+        let failed = |error: &std::io::Error| Error::world("librdkafka", stdio::reason(error));
+        self.client.bell().silence().map_err(|error| failed(&error))?;
+        self.serve(Duration::ZERO, reports)?;
+        self.usable()?;
+        reports.flush()?;
+        let left = Some(self.patience_left()?).filter(|left| *left < Duration::MAX);
+        let time = time.into_iter().chain(left).min().map(|time| Timespec {
+            tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: time.subsec_nanos().into(),
+        });
+        let bell = PollFd::new(self.client.bell(), PollFlags::IN);
+        let mut both = [bell.clone(), bell];
+        if let Some(input) = &input {
+            both[1] = PollFd::new(input, PollFlags::IN);
+        }
+        match poll(&mut both, time.as_ref()) {
+            Ok(_) => Ok(input.is_some() && !both[1].revents().is_empty()),
+            Err(rustix::io::Errno::INTR) => Ok(false),
+            Err(error) => Err(failed(&error.into())),
+        }
+    }
+
+    /// Waits until every record is acknowledged or has failed.
+    ///
+    /// # Errors
+    /// When `reports` has one, after the waiting.
+    pub fn finish(&mut self, reports: &mut impl Reports) -> Result<()> {
+        let mut result = self.trouble.take().map_or(Ok(()), Err);
+        self.client.hurry();
+        while self.client.in_flight() > 0 {
+            result = result.and_then(|()| reports.flush());
+            if let Err(error) = self.patience_left() {
+                result = result.and(Err(error));
+                break;
+            }
+            if !self.serve_one(HURRY, reports) {
+                self.client.hurry();
+            }
+        }
+        self.tell(reports);
+        result = result.and(self.trouble.take().map_or(Ok(()), Err));
+        result.and_then(|()| reports.flush())
+    }
+
+    /// How long something may still take to become of the records on their way.
+    fn patience_left(&mut self) -> Result<Duration> {
+        let (now, in_flight) = (self.start.elapsed(), self.client.in_flight());
+        if in_flight == 0 {
+            self.patience.renew(now);
+            return Ok(Duration::MAX);
+        }
+        match self.patience.left(now) {
+            Duration::ZERO => {
+                let reason = format!("nothing is heard of the last {in_flight} records");
+                Err(Error::world("producer", reason))
+            }
+            left => Ok(left),
+        }
+    }
+
+    /// Serves events, waiting at most for `wait` for the first.
+    fn serve(&mut self, wait: Duration, reports: &mut impl Reports) -> Result<()> {
+        let mut wait = wait;
+        while self.serve_one(wait, reports) {
+            wait = Duration::ZERO;
+        }
+        self.tell(reports);
+        self.trouble.take().map_or(Ok(()), Err)
+    }
+
+    fn serve_one(&mut self, wait: Duration, reports: &mut impl Reports) -> bool {
+        let (acknowledged, failures, trouble) =
+            (&mut self.acknowledged, &mut self.failures, &mut self.trouble);
+        let before = (*acknowledged, failures.len());
+        let served = self.client.serve(wait, |message| match message.error() {
+            None => {
+                *acknowledged += 1;
+                if trouble.is_none() {
+                    *trouble = reports.acknowledged(Receipt(message)).err();
+                }
+            }
+            Some(code) => failures.push(undelivered(message, code)),
+        });
+        if *acknowledged > before.0 {
+            // Things work: the next failure is news.
+            self.client.client().context().0.forget();
+        }
+        if (*acknowledged, failures.len()) != before {
+            self.patience.renew(self.start.elapsed());
+        }
+        served
+    }
+
+    /// Tells of the failures that came together.
+    fn tell(&mut self, reports: &mut impl Reports) {
+        if self.failures.is_empty() {
+            return;
+        }
+        self.failed += self.failures.len() as u64;
+        for run in merge(&mut self.failures) {
+            reports.failed(run.first, run.last, &run.reason);
+        }
+    }
+
+    /// An error when the client has met one after which it produces nothing more.
+    fn usable(&self) -> Result<()> {
+        match self.client.client().fatal_error() {
+            None => Ok(()),
+            Some((code, text)) if text.is_empty() => Err(Error::world("producer", reason(code))),
+            Some((_, text)) => Err(Error::world("producer", text)),
+        }
+    }
+}
+
+/// The configuration of a producer.
+fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
+    let timeout = options.delivery_timeout.ms().min(i32::MAX.into()).to_string();
+    let mut defaults = vec![
+        ("acks", "all"),
+        ("enable.idempotence", "true"),
+        ("partitioner", "murmur2_random"),
+        ("linger.ms", "5"),
+        ("delivery.timeout.ms", timeout.as_str()),
+    ];
+    defaults.extend(options.compression.map(|codec| ("compression.codec", codec)));
+    let mut config = config::client(flags, &defaults)?;
+    let own = |key| flags.property(key).is_some();
+    if let Some(acks @ ("0" | "1")) = config.get("acks")
+        && !own("enable.idempotence")
+    {
+        say(format!("acks={acks}: not idempotent: a record may be lost or be there twice"));
+        config.set("enable.idempotence", "false");
+    }
+    if !own("queue.buffering.max.kbytes") {
+        let bytes = QUEUE_BYTES.max(2 * record_bytes_max(&config));
+        config.set("queue.buffering.max.kbytes", (bytes >> 10).to_string());
+    }
+    Ok(config)
+}
+
+fn record_bytes_max(config: &ClientConfig) -> usize {
+    let value = config.get("message.max.bytes").and_then(|value| value.parse().ok());
+    value.unwrap_or(RECORD_BYTES_MAX)
+}
+
+/// A record that the queue did not take.
+fn refused(record: &Record<'_>, code: RDKafkaErrorCode, record_bytes_max: usize) -> Failure {
+    let reason = match code {
+        RDKafkaErrorCode::MessageSizeTooLarge => {
+            let bytes = [record.key, record.value].map(|part| part.map_or(0, <[u8]>::len));
+            too_long(bytes.iter().sum::<usize>() as u64, record_bytes_max)
+        }
+        code => reason(code),
+    };
+    Failure { number: record.number, reason }
+}
+
+fn too_long(bytes: u64, limit: usize) -> String {
+    format!("{bytes} bytes are too many for message.max.bytes={limit}")
+}
+
+/// A record that came back.
+fn undelivered(message: Message<'_>, code: RDKafkaErrorCode) -> Failure {
+    let mut reason = reason(code);
+    if message.may_be_written() {
+        reason.push_str(" (it may be in the topic nevertheless)");
+    }
+    Failure { number: message.number(), reason }
+}

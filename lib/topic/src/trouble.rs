@@ -1,0 +1,188 @@
+//! What librdkafka says while it works, as messages of ours: each once.
+//!
+//! librdkafka reports a refused connection at every attempt, as a log line and as an error. A
+//! [`Troubles`] belongs to a client's context and turns both into one `thing: reason`, said
+//! when it is new for that thing.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pipe::exit::say;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+/// How many things are remembered; past it all are forgotten, so that memory stays bounded.
+const LIMIT: usize = 256;
+
+/// The troubles of one client. Its methods are called from librdkafka's callbacks.
+#[derive(Debug, Default)]
+pub struct Troubles {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The last reason of each thing.
+    said: HashMap<String, String>,
+    /// As long as a program opens, what happens is kept for its one message.
+    held: Option<Held>,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    last: Option<(String, String)>,
+    hopeless: bool,
+}
+
+impl Troubles {
+    /// Troubles that are kept until [`Troubles::release`] and not said.
+    #[must_use]
+    pub fn held() -> Troubles {
+        let state = State { said: HashMap::new(), held: Some(Held::default()) };
+        Troubles { state: Mutex::new(state) }
+    }
+
+    /// Says what comes from now on.
+    pub fn release(&self) {
+        self.state().held = None;
+    }
+
+    /// The last trouble kept, as `(thing, reason)`.
+    #[must_use]
+    pub fn last(&self) -> Option<(String, String)> {
+        self.state().held.as_ref().and_then(|held| held.last.clone())
+    }
+
+    /// Whether something was kept that no waiting will mend: a wrong password or certificate.
+    #[must_use]
+    pub fn is_hopeless(&self) -> bool {
+        self.state().held.as_ref().is_some_and(|held| held.hopeless)
+    }
+
+    /// Forgets what was said: things work again, and the next failure is news.
+    pub fn forget(&self) {
+        self.state().said.clear();
+    }
+
+    /// Takes a log line.
+    pub fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        match level {
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                say(format!("librdkafka: {facility}: {text}"));
+            }
+            _ => self.meet(text, false),
+        }
+    }
+
+    /// Takes an error of the client as a whole.
+    pub fn error(&self, error: &KafkaError, text: &str) {
+        let hopeless = matches!(
+            error.rdkafka_error_code(),
+            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
+        );
+        self.meet(text, hopeless);
+    }
+
+    fn meet(&self, text: &str, hopeless: bool) {
+        let Some((thing, reason)) = plain(text) else { return };
+        let mut state = self.state();
+        if let Some(held) = &mut state.held {
+            // What is hopeless says why better than what follows from it.
+            if hopeless || !held.hopeless {
+                held.last = Some((thing.to_owned(), reason.to_owned()));
+            }
+            held.hopeless |= hopeless;
+        } else if state.is_new(thing, reason) {
+            drop(state);
+            say(format!("{thing}: {reason}"));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn is_new(&mut self, thing: &str, reason: &str) -> bool {
+        if self.said.get(thing).is_some_and(|said| said == reason) {
+            return false;
+        }
+        if self.said.len() >= LIMIT {
+            self.said.clear();
+        }
+        self.said.insert(thing.to_owned(), reason.to_owned());
+        true
+    }
+}
+
+/// The thing and the reason in a text of librdkafka, or `None` when it only follows from others.
+///
+/// `[thrd:…]: localhost:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: Connection refused
+/// (after 0ms in state CONNECT)` is `localhost:9092` and `Connection refused`.
+fn plain(text: &str) -> Option<(&str, &str)> {
+    let text = text
+        .strip_prefix("[thrd:")
+        .and_then(|text| text.split_once("]: "))
+        .map_or(text, |(_, text)| text);
+    // A broker that has just started has no producer id at hand when the first one asks.
+    let passes = text.ends_with("Coordinator load in progress: retrying");
+    if passes || text.ends_with("brokers are down") {
+        return None;
+    }
+    let (thing, reason) = text.split_once(": ").unwrap_or(("librdkafka", text));
+    let thing = thing.rsplit_once('/').map_or(thing, |(address, _)| address);
+    let thing = thing.rsplit_once("://").map_or(thing, |(_, address)| address);
+    let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
+    let reason = match reason.strip_prefix("Connect to ") {
+        Some(rest) => rest.split_once(" failed: ").map_or(reason, |(_, why)| why),
+        None => reason,
+    };
+    Some((thing, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFUSED: &str = "localhost:9092/bootstrap: Connect to ipv4#127.0.0.1:9092 failed: \
+                           Connection refused (after 0ms in state CONNECT, 3 identical error(s) \
+                           suppressed)";
+
+    #[test]
+    fn a_refused_connection_is_the_address_and_the_reason() {
+        assert_eq!(plain(REFUSED), Some(("localhost:9092", "Connection refused")));
+        let logged = format!("[thrd:localhost:9092/bootstrap]: {REFUSED}");
+        assert_eq!(plain(&logged), plain(REFUSED));
+        assert_eq!(plain("1/1 brokers are down"), None);
+        let loading = "Failed to acquire idempotence PID from broker b:1: Broker: Coordinator load \
+                       in progress: retrying";
+        assert_eq!(plain(loading), None);
+        assert_eq!(
+            plain("sasl_ssl://b1:9093/1: SASL authentication error: no"),
+            Some(("b1:9093", "SASL authentication error: no"))
+        );
+        assert_eq!(plain("something else"), Some(("librdkafka", "something else")));
+    }
+
+    #[test]
+    fn a_reason_is_said_again_only_when_it_changed() {
+        let mut state = State::default();
+        assert!(state.is_new("b:1", "refused"));
+        assert!(!state.is_new("b:1", "refused"));
+        assert!(state.is_new("b:2", "refused"));
+        assert!(state.is_new("b:1", "timed out"));
+        assert!(state.is_new("b:1", "refused"));
+    }
+
+    #[test]
+    fn what_is_hopeless_stays_the_reason() {
+        let troubles = Troubles::held();
+        let wrong = KafkaError::Global(RDKafkaErrorCode::Authentication);
+        troubles.error(&wrong, "b:1/bootstrap: SASL authentication error: no");
+        troubles.error(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), REFUSED);
+        assert!(troubles.is_hopeless());
+        let last = troubles.last().expect("a trouble");
+        assert_eq!(last, ("b:1".to_owned(), "SASL authentication error: no".to_owned()));
+    }
+}
