@@ -1,0 +1,69 @@
+//! Lines that are kept until they are produced together.
+
+/// Lines and their numbers, in one piece of memory that is used again.
+#[derive(Debug, Default)]
+pub struct Spool {
+    bytes: Vec<u8>,
+    /// The number of each line, and where it ends.
+    lines: Vec<(u64, usize)>,
+}
+
+impl Spool {
+    /// Appends a line under `number`.
+    pub fn push(&mut self, number: u64, line: &[u8]) {
+        self.bytes.extend_from_slice(line);
+        self.lines.push((number, self.bytes.len()));
+    }
+
+    /// How many lines there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Whether there is no line.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
+
+    /// How many bytes the lines have.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The lines with their numbers, in order.
+    pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut start = 0;
+        self.lines.iter().map(move |&(number, end)| {
+            let line = &self.bytes[start..end];
+            start = end;
+            (number, line)
+        })
+    }
+
+    /// Lets go of all lines, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.bytes.clear();
+        self.lines.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_come_back_with_their_numbers() {
+        let mut spool = Spool::default();
+        for (number, line) in [(3, &b"a"[..]), (4, b""), (9, b"bc\0")] {
+            spool.push(number, line);
+        }
+        let lines: Vec<_> = spool.lines().collect();
+        assert_eq!(lines, [(3, &b"a"[..]), (4, b""), (9, b"bc\0")]);
+        assert_eq!((spool.len(), spool.bytes()), (3, 4));
+        spool.clear();
+        assert!(spool.is_empty() && spool.lines().next().is_none());
+    }
+}
