@@ -1,0 +1,200 @@
+//! How far each partition has been read, where it is to end, and what is to be committed.
+
+/// The partitions by the reader's index.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    lanes: Vec<Lane>,
+    /// Whether there is an assignment, which may be empty.
+    assigned: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lane {
+    /// Whether the partition is assigned.
+    mine: bool,
+    /// The offset behind everything read.
+    next: i64,
+    /// The offset at which reading ends.
+    end: i64,
+    /// The offset last committed, when one is.
+    committed: Option<i64>,
+}
+
+/// No partition is read so far.
+const NEVER: i64 = i64::MAX;
+
+const FOREIGN: Lane = Lane { mine: false, next: 0, end: NEVER, committed: None };
+
+impl Progress {
+    /// Begins an assignment of none or more partitions, each of which [`Progress::start`] names.
+    pub(crate) fn assign(&mut self) {
+        self.assigned = true;
+    }
+
+    /// The partitions `at` are not ours any more, and another assignment follows.
+    pub(crate) fn revoke(&mut self, at: &[usize]) {
+        self.assigned = false;
+        for &at in at {
+            if let Some(lane) = self.lanes.get_mut(at) {
+                lane.mine = false;
+            }
+        }
+    }
+
+    /// Partition `at` is read from offset `next` on, and to `end` when there is one; `stored` is
+    /// the offset that is committed.
+    pub(crate) fn start(&mut self, at: usize, next: i64, end: Option<i64>, stored: Option<i64>) {
+        if self.lanes.len() <= at {
+            self.lanes.resize(at + 1, FOREIGN);
+        }
+        let end = end.unwrap_or(NEVER);
+        self.lanes[at] = Lane { mine: true, next, end, committed: stored };
+    }
+
+    /// Whether a record is to be written: it is ours, and before the end.
+    #[inline]
+    pub(crate) fn wants(&self, at: usize, offset: i64) -> bool {
+        self.lanes.get(at).is_some_and(|lane| lane.mine && offset < lane.end)
+    }
+
+    /// Everything before `offset` has been read. Whether that is the first time that partition
+    /// `at` is at its end.
+    #[inline]
+    pub(crate) fn reach(&mut self, at: usize, offset: i64) -> bool {
+        let Some(lane) = self.lanes.get_mut(at) else { return false };
+        let before = lane.next >= lane.end;
+        lane.next = lane.next.max(offset.min(lane.end));
+        lane.mine && !before && lane.next >= lane.end
+    }
+
+    /// Whether partition `at` has an end and is there.
+    #[must_use]
+    pub(crate) fn is_at_end(&self, at: usize) -> bool {
+        self.lanes.get(at).is_some_and(|lane| lane.next >= lane.end)
+    }
+
+    /// The offset behind everything read of partition `at`.
+    #[must_use]
+    pub(crate) fn next(&self, at: usize) -> i64 {
+        self.lanes.get(at).map_or(0, |lane| lane.next)
+    }
+
+    /// Whether all our partitions are at their ends.
+    #[must_use]
+    pub(crate) fn is_done(&self) -> bool {
+        self.assigned && self.unfinished().next().is_none()
+    }
+
+    /// Our partitions that are not at their ends.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = usize> {
+        let open = |(at, lane): (usize, &Lane)| (lane.mine && lane.next < lane.end).then_some(at);
+        self.lanes.iter().enumerate().filter_map(open)
+    }
+
+    /// Our partitions.
+    pub(crate) fn ours(&self) -> impl Iterator<Item = usize> {
+        let ours = |(at, lane): (usize, &Lane)| lane.mine.then_some(at);
+        self.lanes.iter().enumerate().filter_map(ours)
+    }
+
+    /// Whether something was read and not taken for commit.
+    #[must_use]
+    pub(crate) fn has_news(&self) -> bool {
+        self.lanes.iter().any(Lane::has_news)
+    }
+
+    /// What is to be committed, which counts as committed from now on.
+    pub(crate) fn take_news(&mut self) -> Vec<(usize, i64)> {
+        let mut news = Vec::new();
+        for (at, lane) in self.lanes.iter_mut().enumerate() {
+            if lane.has_news() {
+                lane.committed = Some(lane.next);
+                news.push((at, lane.next));
+            }
+        }
+        news
+    }
+
+    /// What was taken for commit was not committed after all.
+    pub(crate) fn commit_again(&mut self) {
+        for lane in &mut self.lanes {
+            lane.committed = None;
+        }
+    }
+}
+
+impl Lane {
+    fn has_news(&self) -> bool {
+        self.mine && self.committed != Some(self.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn until(end: i64) -> Progress {
+        let mut progress = Progress::default();
+        progress.assign();
+        progress.start(0, 0, Some(end), None);
+        progress
+    }
+
+    #[test]
+    fn reading_ends_at_the_end_that_was_seen_at_the_start() {
+        let mut progress = until(2);
+        assert!(progress.wants(0, 0) && !progress.reach(0, 1) && !progress.is_done());
+        assert!(progress.wants(0, 1) && progress.reach(0, 2) && progress.is_done());
+        assert!(!progress.wants(0, 2), "a record that came later");
+        assert_eq!(progress.take_news(), [(0, 2)]);
+    }
+
+    #[test]
+    fn a_transaction_marker_at_the_end_is_passed_by_the_position() {
+        let mut progress = until(3);
+        progress.reach(0, 2);
+        assert!(!progress.is_done());
+        assert!(progress.reach(0, 3) && progress.is_done());
+        assert!(!progress.reach(0, 3), "only the first time");
+        assert_eq!(progress.take_news(), [(0, 3)]);
+    }
+
+    #[test]
+    fn a_record_behind_a_compacted_end_ends_too() {
+        let mut progress = until(3);
+        assert!(!progress.wants(0, 7));
+        assert!(progress.reach(0, 7) && progress.is_done());
+        assert_eq!(progress.take_news(), [(0, 3)]);
+    }
+
+    #[test]
+    fn partitions_of_other_members_do_not_keep_us() {
+        let mut progress = Progress::default();
+        assert!(!progress.is_done(), "nothing is assigned yet");
+        progress.assign();
+        assert!(progress.is_done(), "there are more members than partitions");
+        progress.start(0, 0, Some(2), None);
+        progress.start(3, 0, Some(2), None);
+        progress.reach(3, 2);
+        assert_eq!(progress.unfinished().collect::<Vec<_>>(), [0]);
+        progress.revoke(&[0, 3]);
+        assert!(!progress.is_done(), "it is not known yet what we get");
+        progress.assign();
+        assert!(progress.is_done() && !progress.wants(0, 1));
+    }
+
+    #[test]
+    fn only_what_changed_is_committed() {
+        let mut progress = Progress::default();
+        progress.assign();
+        progress.start(0, 5, None, Some(5));
+        progress.start(1, 5, None, None);
+        assert_eq!(progress.take_news(), [(1, 5)], "a group keeps where it began");
+        progress.reach(0, 6);
+        assert!(progress.has_news());
+        assert_eq!(progress.take_news(), [(0, 6)]);
+        assert!(!progress.has_news() && progress.take_news().is_empty());
+        progress.commit_again();
+        assert_eq!(progress.take_news(), [(0, 6), (1, 5)], "a commit that failed");
+    }
+}
