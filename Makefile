@@ -1,0 +1,84 @@
+# One profile (release) and one target folder for everything, so that librdkafka and OpenSSL are
+# built once.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+DESTDIR ?=
+BROKER ?= mock
+
+PROGRAMS := $(notdir $(wildcard bins/*))
+SCRIPTS := $(wildcard scripts/kafka-run scripts/kloop)
+BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
+
+runner-mock := kmock
+runner-kafka := kafka-run
+RUNNER := $(or $(runner-$(BROKER)),$(error BROKER is mock or kafka, not $(BROKER)))
+DEMO = RUNNER=$(RUNNER) PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/demo
+
+.PHONY: help
+help: ## lists the targets
+	@echo 'make TARGET; BROKER=kafka runs a demo on a real Kafka and not on the mock broker'
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 16 | sed 's/^/  /'
+
+.PHONY: build
+build: ## builds the programs into target/release
+	$(CARGO) build --release --workspace --bins
+
+.PHONY: demo
+demo: build ## ranks the hottest pages live for 20 s, and checks the ranking
+	$(DEMO)/pages.sh
+
+.PHONY: demo-numbers
+demo-numbers: build ## sums random numbers every 2 s, each acknowledged by the broker
+	$(DEMO)/numbers.sh
+
+.PHONY: demo-logs
+demo-logs: build ## counts ERROR lines in windows of 30 s every 10 s
+	$(DEMO)/logs.sh
+
+.PHONY: test
+test: build kafka-there ## runs all tests; those on a real Kafka need Java 17 and Maven
+	$(CARGO) test --release --workspace
+	@$(MAKE) --no-print-directory kafka-there
+
+# Said before the tests and after them, so that nobody takes a part for the whole.
+.PHONY: kafka-there
+kafka-there: ## says whether the tests on a real Kafka can run here
+	@jars() { [[ -n "$${KAFKA_HOME-}" ]] || command -v mvn; }; \
+	if { command -v java && jars; } >/dev/null; then exit; fi; \
+	echo '**** No Java, or neither KAFKA_HOME nor Maven: the tests on a real Kafka are SKIPPED.' >&2; \
+	[[ -z "$${KPIPE_REQUIRE_KAFKA-}" ]]
+
+.PHONY: golden
+golden: build ## writes what the programs give now into the goldens, for git diff to judge
+	TRYCMD=overwrite $(CARGO) test --release --workspace --test goldens
+
+.PHONY: bench
+bench: build ## measures the programs and their peers side by side
+	PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/bench
+
+.PHONY: lint
+lint: ## checks the form of the code: rustfmt, clippy, shellcheck where it is installed
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- --deny warnings
+	@if command -v shellcheck >/dev/null; then \
+	    grep -rlE '^#!.*\b(ba)?sh$$' scripts .ci | xargs shellcheck; \
+	else echo 'shellcheck is not installed: the scripts are not checked' >&2; fi
+
+.PHONY: install
+install: build ## installs programs and scripts under PREFIX (/usr/local), below DESTDIR
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 $(PROGRAMS:%='$(BUILT)/%') $(SCRIPTS) '$(DESTDIR)$(PREFIX)/bin'
+
+.PHONY: uninstall
+uninstall: ## takes away what install put under PREFIX
+	rm -f $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/bin/%')
+	rm -f $(SCRIPTS:scripts/%='$(DESTDIR)$(PREFIX)/bin/%')
+
+.PHONY: clean
+clean: ## takes away everything that was built
+	$(CARGO) clean
