@@ -25,7 +25,7 @@ kgen numbers --rate 1 -n "$count" -q | tee sent |
 # Every number is shown on its way past; -c ends the stream, and with it the sums.
 exec 3>&1
 kcons -t numbers --from-beginning -c "$count" --marks -q |
-  tee >(grep --line-buffered -av $'^\x1e' | sed -u 's/^/number /' >&3) |
+  tee -i >(grep --line-buffered -av $'^\x1e' | sed -u 's/^/number /' >&3) |
   swin --tumble 2s 'sum($1)' -o spark | tee sums
 wait "$producer"
 

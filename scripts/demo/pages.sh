@@ -31,7 +31,7 @@ topk -k 10 heat --key page --upsert -o json <heats |
   ksink -t hot-pages --key-field page --no-transaction -q & ranking=$!
 kcons -t user-behavior --from-beginning --timeout-ms 4000 --marks -q |
   swin -F'|' --names page,clicks,stay,liked --by page --running --every 2s "$heat" |
-  tee heats | topk -k 10 heat --key page --upsert
+  tee -i heats | topk -k 10 heat --key page --upsert -o table
 wait "$site" "$ranking"
 
 # The last ten rows of the topic are the last ranking.

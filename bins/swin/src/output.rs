@@ -65,6 +65,21 @@ impl Output {
         &mut self.bytes
     }
 
+    /// The results are complete: CSV has its header line also without rows.
+    pub fn complete(&mut self) {
+        self.begin();
+    }
+
+    /// Writes what stands before the first row.
+    fn begin(&mut self) {
+        if let Form::Rows(writer) = &self.form
+            && !self.begun
+        {
+            self.begun = true;
+            writer.header(&mut self.bytes);
+        }
+    }
+
     /// Passes a mark on.
     pub fn mark(&mut self, line: &[u8]) {
         if self.marks.is_some() {
@@ -92,6 +107,7 @@ impl Output {
 
 impl Sink for Output {
     fn row(&mut self, partition: usize, values: &[Value<'_>]) {
+        self.begin();
         match &mut self.form {
             Form::Table(table) => table.row(values),
             Form::Spark(spark) => spark.row(values),
@@ -102,10 +118,6 @@ impl Sink for Output {
                 {
                     marks.from = Some(partition);
                     Mark::From { at: at.clone(), offset: None }.write(&mut self.bytes);
-                }
-                if !self.begun {
-                    self.begun = true;
-                    writer.header(&mut self.bytes);
                 }
                 let start = self.bytes.len();
                 writer.row(values, &mut self.bytes);

@@ -381,6 +381,7 @@ impl Stage {
         self.ended = Some(how);
         if how == How::Drained {
             self.engine.tell_all(now, out).map_err(|halt| Error::world("results", halt))?;
+            out.complete();
         }
         Ok(())
     }

@@ -181,22 +181,28 @@ impl Output {
     /// # Errors
     /// [`Error::Closed`] when the reader has gone, a failure of the world otherwise.
     pub fn flush(&mut self) -> Result<()> {
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() {
-            match self.file.write(rest) {
-                Ok(bytes) => rest = &rest[bytes..],
+        let mut written = 0;
+        let result = self.write_from(&mut written);
+        // Another flush after a failure must not write again what this one has written.
+        self.buffer.drain(..written);
+        result.map_err(|error| self.failure(&error))
+    }
+
+    /// Writes what waits from `written` on, which grows as it goes.
+    fn write_from(&mut self, written: &mut usize) -> io::Result<()> {
+        while *written < self.buffer.len() {
+            match self.file.write(&self.buffer[*written..]) {
+                Ok(bytes) => *written += bytes,
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
                     // Whoever handed us the pipe may have made it non-blocking.
                     ErrorKind::WouldBlock => {
-                        let ready = wait_for(self.file.as_fd(), PollFlags::OUT, None);
-                        ready.map_err(|error| self.failure(&error))?;
+                        wait_for(self.file.as_fd(), PollFlags::OUT, None)?;
                     }
-                    _ => return Err(self.failure(&error)),
+                    _ => return Err(error),
                 },
             }
         }
-        self.buffer.clear();
         Ok(())
     }
 

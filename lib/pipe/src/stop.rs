@@ -54,7 +54,7 @@ impl Stop {
         let first = bell.try_clone()?;
         thread::Builder::new().name("second signal".to_owned()).spawn(move || {
             // A wait may end early, with nothing to hear.
-            while !matches!(wait_for(first.as_fd(), PollFlags::IN, None), Ok(true)) {}
+            while let Ok(false) = wait_for(first.as_fd(), PollFlags::IN, None) {}
             let (_never, quiet) = mpsc::channel::<()>();
             let _ = quiet.recv_timeout(ECHO);
             deadly.store(true, Ordering::Relaxed);
