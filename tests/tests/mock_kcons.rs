@@ -9,7 +9,7 @@ use kpipe_tests::run::{Ended, Run};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustix::process::Signal;
 
 /// Something with a broker's address.
@@ -162,10 +162,12 @@ fn places_of_o_are_offsets_of_each_partition() {
 fn only_the_partitions_asked_for_are_read() {
     let broker = Broker::with("t", 3);
     (0..3).for_each(|partition| fill(&broker, partition, 0..2));
-    let ended = kcons(&broker, &["-e", "-q", "-p", "0,2", "-f", "%p:%o\\n"]).end().done();
+    let ended = kcons(&broker, &["-e", "-q", "-p", "2,0,0", "-f", "%p:%o\\n"]).end().done();
     let mut places: Vec<&str> = ended.text().lines().collect();
     places.sort_unstable();
     assert_eq!(places, ["0:0", "0:1", "2:0", "2:1"]);
+    let ended = kcons(&broker, &["-e", "-p", "0,0"]).end().done();
+    assert!(ended.stderr.starts_with("kcons: t: 1 partition from"), "{}", ended.stderr);
 }
 
 #[test]
@@ -317,6 +319,29 @@ fn offsets_are_not_committed_when_not_wanted() {
 }
 
 #[test]
+fn a_group_keeps_where_it_began_also_when_it_is_killed() {
+    let broker = Kmock::with(1);
+    fill(&broker, 0, 0..3);
+    let args = ["-q", "-g", "g", "--marks", "--tick", "20ms"];
+    let mut first = live(&broker, &args);
+    while !first.line().starts_with("\x1e{\"mark\":\"begin\"") {}
+    while !first.line().starts_with("\x1e{\"mark\":\"idle\"") {}
+    first.signal_at_once(Signal::KILL);
+    let _ = first.end();
+    fill(&broker, 0, 3..5);
+    assert_eq!(kcons(&broker, &["-q", "-g", "g", "-e"]).end().done().text(), lines(3..5));
+}
+
+#[test]
+fn a_fatal_error_says_what_it_is() {
+    let broker = Broker::with("t", 1);
+    let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID];
+    broker.cluster().request_errors(RDKafkaApiKey::Heartbeat, &fenced);
+    let reason = "group g: Static consumer fenced by other consumer with same group.instance.id";
+    refused(kcons(&broker, &["-q", "-g", "g", "-X", "group.instance.id=i"]), 1, reason);
+}
+
+#[test]
 fn the_first_signal_stops_and_commits() {
     let broker = Kmock::with(1);
     fill(&broker, 0, 0..5);
@@ -362,7 +387,12 @@ fn what_is_not_there_is_named() {
     fill(&broker, 0, 0..1);
     let ended = kcons(&broker, &["-p", "0", "-o", "9", "-q"]).end();
     assert_eq!(ended.code(), Some(1));
-    assert!(ended.stderr.ends_with("t [0]: offset 9 is not there: removed, or never written\n"));
+    let reason = "t [0]: offset 9 is not there: removed, or never written (";
+    assert!(ended.stderr.contains(reason), "{}", ended.stderr);
+    assert!(ended.stderr.contains("Offset out of range"), "{}", ended.stderr);
+    let ended = kcons(&broker, &["-p", "0", "-o", "9", "-q", "-e"]).end();
+    let reason = "kcons: t [0]: offset 9 is not there, the partition ends at 1\n";
+    assert_eq!((ended.code(), ended.stderr.as_str()), (Some(1), reason));
 }
 
 #[test]
@@ -399,6 +429,7 @@ fn wrong_options_are_refused_before_anything_is_connected() {
     let run = |args: &[&str]| Run::of("kcons").args(["-b", "localhost:1", "-t", "t"]).args(args);
     refused(run(&["-X", "foo=1"]), 2, "-X foo=1: librdkafka has no such property");
     refused(run(&["-o", "stored"]), 2, "-o stored: needs -g");
+    refused(run(&["-g", ""]), 2, "-g: a group has a name");
     refused(
         run(&["-o", "soon"]),
         2,

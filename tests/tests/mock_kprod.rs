@@ -158,12 +158,29 @@ fn a_line_over_the_limit_is_named_with_its_size() {
 }
 
 #[test]
+fn a_full_queue_waits_and_drops_nothing() {
+    let broker = Broker::with("t", 1);
+    let queue = ["-X", "queue.buffering.max.messages=10"];
+    let ended = kprod(&broker, &queue).input(lines(0..20_000)).end().done();
+    assert_eq!(ended.stderr, "Produced 20000 records\n");
+    assert_eq!(broker.values("t"), numbers(0..20_000));
+    let queue = ["-X", "queue.buffering.max.kbytes=1"];
+    let ended = kprod(&broker, &queue).input(format!("a\n{}\nb\n", "x".repeat(2_000))).end();
+    failed(&ended, 1, "line 2: larger than queue.buffering.max.kbytes");
+    assert_eq!(broker.values("t").len(), 20_002);
+}
+
+#[test]
 fn a_key_that_makes_the_record_too_long_is_counted() {
     let broker = Broker::with("t", 1);
     let args = ["-K", ":", "-X", "message.max.bytes=1000"];
     let line = format!("{}:{}\nk:v\n", "k".repeat(500), "v".repeat(499));
     let ended = kprod(&broker, &args).input(line).end();
-    failed(&ended, 1, "line 1: 999 bytes are too many for message.max.bytes=1000");
+    failed(
+        &ended,
+        1,
+        "line 1: 999 bytes and their framing are too many for message.max.bytes=1000",
+    );
     assert_eq!(broker.values("t"), [b"v"]);
 }
 
@@ -308,7 +325,7 @@ fn a_rate_is_kept() {
 fn fewer_acknowledgements_are_said() {
     let broker = Broker::with("t", 1);
     let ended = kprod(&broker, &["-X", "acks=1"]).input("a\n").end().done();
-    let said = "kprod: acks=1: not idempotent: a record may be lost or be there twice\n";
+    let said = "kprod: acks=1: not idempotent: a record may be lost, there twice or out of order\n";
     assert_eq!(ended.stderr, format!("{said}Produced 1 records\n"));
     let both = ["-X", "acks=1", "-X", "enable.idempotence=true"];
     assert_eq!(kprod(&broker, &both).end().code(), Some(2));
@@ -327,6 +344,36 @@ fn a_full_disk_for_receipts_is_a_failure_and_a_reader_that_leaves_is_none() {
     kprod.send(lines(0..10));
     assert_eq!(kprod.end().done().stderr, "Produced 11 records\n");
     assert_eq!(broker.values("t").len(), 21);
+}
+
+#[test]
+fn a_reader_of_receipts_that_pauses_is_waited_for() {
+    let broker = Broker::with("t", 1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("lines").display().to_string();
+    fs::write(&path, lines(0..100_000)).expect("a file");
+    let args = ["--receipts", "--rate", "20000", "--delivery-timeout", "1s", &path];
+    let kprod = live(&broker, &args);
+    // The patience with the broker, which is the delivery timeout and 10 s more, is over by then.
+    wait::pass(Duration::from_millis(12_500));
+    let ended = kprod.end().done();
+    assert_eq!(ended.stderr, "Produced 100000 records\n");
+    assert_eq!(ended.text().lines().count(), 100_000);
+}
+
+#[test]
+fn properties_that_hide_what_becomes_of_records_are_the_callers() {
+    let broker = Broker::with("t", 1);
+    for (property, reason) in [
+        (
+            "delivery.report.only.error=true",
+            "-X delivery.report.only.error: every record needs its report",
+        ),
+        ("transactional.id=a", "-X transactional.id: records are written outside transactions"),
+    ] {
+        failed(&kprod(&broker, &["-X", property]).input("a\n").end(), 2, reason);
+    }
+    assert_eq!(broker.values("t"), [b""; 0]);
 }
 
 #[test]

@@ -1,8 +1,13 @@
 //! ksink on a mock broker: plain and marked streams, their ends, and --tee.
 
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
 use kpipe_tests::broker::Broker;
 use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
+use kpipe_tests::wait;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rustix::process::Signal;
 
@@ -146,6 +151,34 @@ fn tee_keeps_the_order_of_the_lines_over_partitions() {
     let records = broker.records("t");
     assert_eq!(records.len(), 20_000);
     assert!((0..4).filter(|at| records.iter().any(|one| one.partition == *at)).count() > 1);
+}
+
+#[test]
+fn tee_holds_back_no_more_than_its_memory_allows_and_goes_on_when_it_may() {
+    let broker = Broker::with("t", 2);
+    let keys = "a\t\nb\t\nc\t\nd\t\ne\t\nf\t\n";
+    let _ = ksink(&broker, &["-K", "\\t"]).input(keys).end().done();
+    let key_in = |partition| {
+        let records = broker.records("t");
+        let record = records.into_iter().find(|one| one.partition == partition);
+        let key = record.expect("a record in each partition").key.expect("a key");
+        String::from_utf8(key).expect("text")
+    };
+    let (stalled, free) = (key_in(0), key_in(1));
+    let mut command = Command::new("sh");
+    command.args(["-c", "ksink -b \"$0\" -t t -q --tee -K '\\t' | wc -l", &broker.address()]);
+    let mut ksink = Live::command(command);
+    broker.cluster().partition_leader("t", 0, None).expect("no leader");
+    let line = format!("{free}\t{}\n", "x".repeat(10 << 10));
+    let lines = format!("{stalled}\t\n{}", line.repeat(15_000));
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| ksink.send(lines));
+        // Far more than what it takes to read all of it.
+        wait::pass(Duration::from_secs(4));
+        assert!(!sender.is_finished(), "all is read and kept");
+        broker.cluster().partition_leader("t", 0, Some(1)).expect("a leader");
+    });
+    assert_eq!(ksink.end().done().text(), "15001\n");
 }
 
 #[test]

@@ -76,7 +76,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),
-    // The command that kmock runs.
+    // The broker of kmock, and the command that it runs.
+    ("bins/kmock/src/mock.rs", &["rdkafka"]),
     ("bins/kmock/src/command.rs", &["std::io", "io::", "std::process", "pipe::stdio"]),
 ];
 

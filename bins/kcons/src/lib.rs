@@ -18,7 +18,7 @@ use pipe::stdio::Output;
 use pipe::stop::Stop;
 use pipe::units::Span;
 use topic::consumer::{Plan, Reader};
-use topic::flags::Broker;
+use topic::flags::{Broker, topic_name};
 
 use crate::format::Format;
 use crate::marks::Marks;
@@ -28,8 +28,9 @@ use crate::start::Start;
 
 const AFTER_HELP: &str = r#"START
   A group begins at its stored offsets. Where there are none, and without a group, reading begins
-  at -o, else at the end, with -e at the beginning. Where it begins is said on stderr. An offset
-  that retention has removed is an error, never a silent jump.
+  at -o, else at the end, with -e at the beginning; --seek makes -o win over stored offsets. Where
+  it begins is said on stderr. An offset that retention has removed is an error, never a silent
+  jump.
 
 COMMITTED OFFSETS
   With -g, what stdout has accepted is committed every --commit-interval and at the end. In a
@@ -71,6 +72,7 @@ EXIT STATUS
 pub struct Args {
     /// Topics, joined by commas
     #[arg(short, long = "topic", value_name = "TOPIC", value_delimiter = ',', required = true)]
+    #[arg(value_parser = topic_name)]
     topics: Vec<String>,
 
     #[command(flatten)]
@@ -92,6 +94,10 @@ pub struct Args {
     /// As -o beginning
     #[arg(long, conflicts_with = "offset")]
     from_beginning: bool,
+
+    /// -o wins over the offsets that the group has stored
+    #[arg(long, requires = "group")]
+    seek: bool,
 
     /// Ends where the partitions ended when it started
     #[arg(short = 'e', long)]
@@ -162,14 +168,19 @@ pub fn run(args: &Args) -> Result<Code> {
     let mut topics = args.topics.clone();
     topics.sort_unstable();
     topics.dedup();
+    let mut partitions = args.partitions.clone();
+    if let Some(partitions) = &mut partitions {
+        partitions.sort_unstable();
+        partitions.dedup();
+    }
     let plan = Plan {
         flags: &args.broker,
         topics: &topics,
-        partitions: args.partitions.as_deref(),
+        partitions: partitions.as_deref(),
         group: group.as_deref(),
         until_end: args.exit_at_end,
     };
-    let reader = Reader::open(&plan)?;
+    let reader = Reader::open(&plan).inspect_err(|error| sink.abort(error))?;
     let (ended, count) = Session::new(orders(args, group), reader, sink).run(&stop);
     if !args.quiet {
         say_bare(format!("Processed a total of {count} messages"));
@@ -186,6 +197,13 @@ fn group(args: &Args) -> Result<Option<String>> {
         }
         (group, property) => group.or(property),
     };
+    if group == Some("") {
+        return Err(Error::caller("-g", "a group has a name"));
+    }
+    let place = args.offset.is_some_and(|start| start != Start::Stored) || args.from_beginning;
+    if args.seek && !place {
+        return Err(Error::caller("--seek", "needs -o or --from-beginning, to know where"));
+    }
     if group.is_none() && args.offset == Some(Start::Stored) {
         return Err(Error::caller("-o stored", "needs -g"));
     }
@@ -208,6 +226,7 @@ fn orders(args: &Args, group: Option<String>) -> Orders {
     Orders {
         group,
         start: args.offset.or(beginning),
+        seek: args.seek,
         until_end: args.exit_at_end,
         count: args.count,
         timeout: args.timeout_ms.map(Duration::from_millis),

@@ -23,7 +23,8 @@ struct Lane {
 /// No partition is read so far.
 const NEVER: i64 = i64::MAX;
 
-const FOREIGN: Lane = Lane { mine: false, next: 0, end: NEVER, committed: None };
+/// A partition that was never ours.
+const FOREIGN: Lane = Lane { mine: false, next: -1, end: NEVER, committed: None };
 
 impl Progress {
     /// Begins an assignment of none or more partitions, each of which [`Progress::start`] names.
@@ -51,10 +52,10 @@ impl Progress {
         self.lanes[at] = Lane { mine: true, next, end, committed: stored };
     }
 
-    /// Whether a record is to be written: it is ours, and before the end.
+    /// Whether a record is to be written: it is ours, not read yet, and before the end.
     #[inline]
     pub(crate) fn wants(&self, at: usize, offset: i64) -> bool {
-        self.lanes.get(at).is_some_and(|lane| lane.mine && offset < lane.end)
+        self.lanes.get(at).is_some_and(|lane| lane.mine && (lane.next..lane.end).contains(&offset))
     }
 
     /// Everything before `offset` has been read. Whether that is the first time that partition
@@ -62,9 +63,12 @@ impl Progress {
     #[inline]
     pub(crate) fn reach(&mut self, at: usize, offset: i64) -> bool {
         let Some(lane) = self.lanes.get_mut(at) else { return false };
+        if !lane.mine {
+            return false;
+        }
         let before = lane.next >= lane.end;
         lane.next = lane.next.max(offset.min(lane.end));
-        lane.mine && !before && lane.next >= lane.end
+        !before && lane.next >= lane.end
     }
 
     /// Whether partition `at` has an end and is there.
@@ -73,10 +77,10 @@ impl Progress {
         self.lanes.get(at).is_some_and(|lane| lane.next >= lane.end)
     }
 
-    /// The offset behind everything read of partition `at`.
+    /// The offset behind everything read of partition `at`, if it is or was ours.
     #[must_use]
-    pub(crate) fn next(&self, at: usize) -> i64 {
-        self.lanes.get(at).map_or(0, |lane| lane.next)
+    pub(crate) fn left(&self, at: usize) -> Option<i64> {
+        self.lanes.get(at).map(|lane| lane.next).filter(|&next| next >= 0)
     }
 
     /// Whether all our partitions are at their ends.
@@ -181,6 +185,26 @@ mod tests {
         assert!(!progress.is_done(), "it is not known yet what we get");
         progress.assign();
         assert!(progress.is_done() && !progress.wants(0, 1));
+    }
+
+    #[test]
+    fn what_comes_of_a_partition_that_is_not_ours_moves_nothing() {
+        let mut progress = Progress::default();
+        progress.assign();
+        progress.start(1, 5, None, None);
+        assert_eq!((progress.left(0), progress.left(1)), (None, Some(5)));
+        progress.reach(0, 3);
+        progress.reach(1, 7);
+        progress.revoke(&[1]);
+        progress.reach(1, 9);
+        assert_eq!((progress.left(0), progress.left(1)), (None, Some(7)));
+    }
+
+    #[test]
+    fn no_record_is_written_twice() {
+        let mut progress = until(9);
+        progress.reach(0, 5);
+        assert!(!progress.wants(0, 4) && progress.wants(0, 5) && progress.wants(0, 7));
     }
 
     #[test]

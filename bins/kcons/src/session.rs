@@ -23,6 +23,8 @@ const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Orders {
     pub(crate) group: Option<String>,
     pub(crate) start: Option<Start>,
+    /// Whether `start` wins over stored offsets.
+    pub(crate) seek: bool,
     pub(crate) until_end: bool,
     /// End after so many records.
     pub(crate) count: Option<u64>,
@@ -72,6 +74,7 @@ impl Session {
             Err(error) => {
                 // What came before it is written and stays written; the error is the news.
                 let _ = self.save();
+                self.sink.abort(&error);
                 Err(error)
             }
         };
@@ -154,14 +157,27 @@ impl Session {
             Some(_) => self.reader.stored(at)?,
             None => vec![None; at.len()],
         };
+        let stored: Vec<Option<i64>> = at
+            .iter()
+            .zip(stored)
+            .map(|(&at, stored)| {
+                // Only once: what comes back to us goes on where it was left.
+                stored.filter(|_| !self.orders.seek || self.progress.left(at).is_some())
+            })
+            .collect();
         let bounds = self.reader.bounds(at)?;
         let rule = start::rule(self.orders.start, self.orders.until_end);
         let (mut from, mut goes_on) = (Vec::new(), true);
         for ((&at, &stored), bounds) in at.iter().zip(&stored).zip(bounds) {
-            let first = start::first(rule, stored, bounds.low, bounds.high);
+            // What comes back with nothing stored goes on where we left it.
+            let left = self.progress.left(at);
+            let rule = left.map_or(rule, Start::At);
+            // The group may have come further than what was written when the run began.
+            let written = self.reader.written().get(at).map(|&end| end.max(bounds.high));
+            let first = start::first(rule, stored, bounds.low, bounds.high, written);
             let first =
                 first.map_err(|reason| Error::world(&self.reader.partitions()[at], reason))?;
-            goes_on &= self.progress.next(at) == first;
+            goes_on &= left == Some(first);
             // A partition that is newer than the run ends where it is now.
             let end = self.orders.until_end.then(|| *self.ends.get(at).unwrap_or(&bounds.high));
             self.progress.start(at, first, end, stored);
@@ -173,7 +189,13 @@ impl Session {
         if self.orders.group.is_none() {
             from.retain(|&(at, _)| !self.progress.is_at_end(at));
         }
-        self.reader.start(&from)
+        self.reader.start(&from)?;
+        if self.orders.commit.is_some() && stored.contains(&None) {
+            // Else who gets them next would begin by its own rule, past what we did not write.
+            self.sink.flush()?;
+            self.commit()?;
+        }
+        Ok(())
     }
 
     /// Writes a `begin`, unless our partitions are those of the last one, and the stream
@@ -224,7 +246,8 @@ impl Session {
         self.sink.flush()?;
         if !self.reader.is_lost() {
             self.commit()?;
-            // Who gets the partitions begins at an older offset then, which loses nothing.
+            // Who gets the partitions begins at an older offset then, which loses nothing: where
+            // none was stored, we committed the one where we began.
             if let Err(Error::Failed(_, message)) = self.reader.settle(COMMIT_PATIENCE) {
                 say(message);
             }
@@ -325,9 +348,11 @@ fn write(batch: &Batch<'_>, progress: &mut Progress, sink: &mut Sink, count: u64
                     sink.caught_up(at);
                 }
             }
-            Item::Gone { at } => {
-                let next = progress.next(at);
-                let reason = format!("offset {next} is not there: removed, or never written");
+            Item::Gone { at, text } => {
+                let next = progress.left(at).unwrap_or_default();
+                let text = String::from_utf8_lossy(text);
+                let reason =
+                    format!("offset {next} is not there: removed, or never written ({text})");
                 return Err(Error::world(batch.partition(at), reason));
             }
             Item::Failed { at, code, text } => {

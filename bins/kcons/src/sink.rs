@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pipe::exit::{Error, Result};
-use pipe::mark::{self, How};
+use pipe::mark::{self, How, Mark};
 use pipe::stdio::Output;
 use topic::consumer::{Partition, Record};
 
@@ -147,6 +147,18 @@ impl Sink {
             Marks::end(how, self.out.buffer());
         }
         self.out.flush()
+    }
+
+    /// Tells whoever reads the marks that the stream fails for good, so that it does not ask for
+    /// another run.
+    pub(crate) fn abort(&mut self, error: &Error) {
+        let Error::Failed(code, message) = error else { return };
+        if self.marks.is_some() {
+            let (tool, message) = ("kcons".to_owned(), message.clone());
+            Mark::Abort { tool, code: code.0, message }.write(self.out.buffer());
+            // The failure is told on stderr; one more of stdout would hide it.
+            let _ = self.out.flush();
+        }
     }
 }
 

@@ -63,22 +63,33 @@ pub(crate) fn rule(said: Option<Start>, until_end: bool) -> Start {
 }
 
 /// The first offset to read of a partition that holds `low..high`, where `rule` is not
-/// [`Start::Stored`].
+/// [`Start::Stored`]. Nothing is there from `written` on, where that is known.
 ///
 /// # Errors
-/// The reason, when that offset has been removed.
-pub(crate) fn first(rule: Start, stored: Option<i64>, low: i64, high: i64) -> Result<i64, String> {
+/// The reason, when that offset has been removed or was never written.
+pub(crate) fn first(
+    rule: Start,
+    stored: Option<i64>,
+    low: i64,
+    high: i64,
+    written: Option<i64>,
+) -> Result<i64, String> {
     let offset = match (stored, rule) {
         (Some(offset), _) | (None, Start::At(offset)) => offset,
         (None, Start::Beginning) => return Ok(low),
         (None, Start::End | Start::Stored) => return Ok(high),
         (None, Start::Last(count)) => return Ok(high.saturating_sub(count).max(low)),
     };
-    if offset >= low {
-        return Ok(offset);
-    }
     let kind = if stored.is_some() { "the group's stored offset" } else { "offset" };
-    Err(format!("{kind} {offset} is gone, the first record left is {low}"))
+    match written {
+        _ if offset < low => {
+            Err(format!("{kind} {offset} is gone, the first record left is {low}"))
+        }
+        Some(end) if offset > end => {
+            Err(format!("{kind} {offset} is not there, the partition ends at {end}"))
+        }
+        _ => Ok(offset),
+    }
 }
 
 #[cfg(test)]
@@ -106,8 +117,8 @@ mod tests {
 
     #[test]
     fn a_stored_offset_beats_what_was_said() {
-        assert_eq!(first(Start::Beginning, Some(7), 5, 20), Ok(7));
-        assert_eq!(first(Start::At(9), Some(7), 5, 20), Ok(7));
+        assert_eq!(first(Start::Beginning, Some(7), 5, 20, None), Ok(7));
+        assert_eq!(first(Start::At(9), Some(7), 5, 20, None), Ok(7));
     }
 
     #[test]
@@ -121,17 +132,26 @@ mod tests {
 
     #[test]
     fn every_place_is_inside_the_partition() {
-        assert_eq!(first(Start::Beginning, None, 5, 20), Ok(5));
-        assert_eq!(first(Start::End, None, 5, 20), Ok(20));
-        assert_eq!(first(Start::Last(3), None, 5, 20), Ok(17));
-        assert_eq!(first(Start::Last(99), None, 5, 20), Ok(5));
-        assert_eq!(first(Start::At(5), None, 5, 20), Ok(5));
+        assert_eq!(first(Start::Beginning, None, 5, 20, None), Ok(5));
+        assert_eq!(first(Start::End, None, 5, 20, None), Ok(20));
+        assert_eq!(first(Start::Last(3), None, 5, 20, None), Ok(17));
+        assert_eq!(first(Start::Last(99), None, 5, 20, None), Ok(5));
+        assert_eq!(first(Start::At(5), None, 5, 20, None), Ok(5));
     }
 
     #[test]
     fn what_retention_removed_is_never_jumped_over() {
-        let gone = first(Start::Beginning, Some(4), 5, 20);
+        let gone = first(Start::Beginning, Some(4), 5, 20, None);
         assert!(gone.is_err_and(|reason| reason.contains("stored offset 4 is gone")));
-        assert!(first(Start::At(4), None, 5, 20).is_err());
+        assert!(first(Start::At(4), None, 5, 20, None).is_err());
+    }
+
+    #[test]
+    fn what_was_never_written_is_no_start_where_the_end_is_known() {
+        let missing = first(Start::Beginning, Some(26), 5, 20, Some(25));
+        assert!(missing.is_err_and(|reason| reason.contains("stored offset 26 is not there")));
+        assert!(first(Start::At(26), None, 5, 20, Some(25)).is_err());
+        assert_eq!(first(Start::At(25), None, 5, 20, Some(25)), Ok(25), "in a transaction");
+        assert_eq!(first(Start::At(26), None, 5, 20, None), Ok(26));
     }
 }

@@ -1,15 +1,16 @@
 //! Runs a command with a throw-away Kafka broker.
 
 mod command;
+mod mock;
 mod topic;
 
 use std::ffi::OsString;
 
-use ::topic::mock::Mock;
 use clap::Parser;
 use pipe::exit::{Code, Error, Result, say};
 use pipe::stdio::{Input, Output};
 
+use crate::mock::Mock;
 use crate::topic::Topic;
 
 const AFTER_HELP: &str = "\
@@ -59,9 +60,11 @@ pub struct Args {
 /// When there is no broker, a topic is given twice, or the command cannot be run.
 pub fn run(args: &Args) -> Result<Code> {
     let mock = Mock::start(args.brokers)?;
-    for topic in &args.topics {
-        let created = mock.create(&topic.name, topic.partitions, args.brokers);
-        created.map_err(|_| Error::caller(&topic.name, "is given twice"))?;
+    for (index, topic) in args.topics.iter().enumerate() {
+        if args.topics[..index].iter().any(|earlier| earlier.name == topic.name) {
+            return Err(Error::caller(&topic.name, "is given twice"));
+        }
+        mock.create(&topic.name, topic.partitions, args.brokers)?;
     }
     let addresses = mock.addresses();
     if !args.quiet {

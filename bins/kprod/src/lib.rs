@@ -19,7 +19,7 @@ use pipe::rate::Rate;
 use pipe::stdio::{Input, Output};
 use pipe::stop::Stop;
 use pipe::units::{self, Span};
-use topic::flags::Broker;
+use topic::flags::{Broker, topic_name};
 use topic::mould::{KeyOptions, Mould};
 use topic::producer::{self, BATCH, Options, Producer, Reports, Shape};
 
@@ -55,7 +55,7 @@ EXIT STATUS
 #[command(version, after_long_help = AFTER_HELP)]
 pub struct Args {
     /// Topic to write to
-    #[arg(short = 't', long, value_name = "TOPIC")]
+    #[arg(short = 't', long, value_name = "TOPIC", value_parser = topic_name)]
     topic: String,
     #[command(flatten)]
     broker: Broker,

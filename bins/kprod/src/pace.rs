@@ -30,12 +30,6 @@ impl Pace {
         Pace { left: count, rate, sent: 0 }
     }
 
-    /// Whether the pace hangs on time.
-    #[must_use]
-    pub fn is_timed(&self) -> bool {
-        self.rate.is_some()
-    }
-
     /// How many records may go when `elapsed` has passed since the start.
     #[must_use]
     pub fn room(&self, elapsed: Duration) -> Room {

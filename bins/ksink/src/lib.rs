@@ -4,6 +4,7 @@ pub mod spool;
 pub mod tee;
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use clap::Parser;
 use pipe::exit::{Code, Error, Result, say};
@@ -12,7 +13,7 @@ use pipe::mark::{Event, Mark, Stream};
 use pipe::stdio::{Input, Output};
 use pipe::stop::Stop;
 use pipe::units::Span;
-use topic::flags::Broker;
+use topic::flags::{Broker, topic_name};
 use topic::mould::{KeyOptions, Mould};
 use topic::producer::{BATCH, Options, Producer, Receipt, Record, Reports};
 
@@ -24,6 +25,12 @@ const DELIVERY_TIMEOUT: Span = Span::from_ms(120_000);
 
 /// Bytes of lines that are produced together at most.
 const SPOOL_BYTES: usize = 256 << 10;
+
+/// Bytes of lines that --tee may hold back behind one that is not acknowledged.
+const TEE_BYTES: usize = 64 << 20;
+
+/// How long to wait for acknowledgements at a time: those that free the --tee may be the last.
+const TEE_WAIT: Duration = Duration::from_millis(50);
 
 const AFTER_HELP: &str = "\
 Reads lines, or a marked stream as `kcons --marks` begins one: marks are taken out. Records are
@@ -51,7 +58,7 @@ EXIT STATUS
 #[command(version, after_long_help = AFTER_HELP)]
 pub struct Args {
     /// Topic to write to
-    #[arg(short = 't', long, value_name = "TOPIC")]
+    #[arg(short = 't', long, value_name = "TOPIC", value_parser = topic_name)]
     topic: String,
     #[command(flatten)]
     broker: Broker,
@@ -159,8 +166,11 @@ impl Sink<'_> {
         }
     }
 
-    /// Produces the spooled lines.
+    /// Produces the spooled lines, once --tee has room for them.
     fn produce(&mut self) -> Result<()> {
+        while self.ledger.held() > TEE_BYTES {
+            self.producer.wait(None, Some(TEE_WAIT), &mut self.ledger)?;
+        }
         let moulded = self.mould.records(self.spool.lines(), self.spool.len());
         self.ledger.expect(&moulded.records, self.spool.lines());
         self.producer.write(&moulded.records, &mut self.ledger)?;
@@ -198,6 +208,11 @@ impl Ledger {
                 tee.push(number, line);
             }
         }
+    }
+
+    /// Bytes that wait for an acknowledgement before they go to stdout.
+    fn held(&self) -> usize {
+        self.tee.as_ref().map_or(0, |(tee, _)| tee.bytes())
     }
 
     fn passed(&mut self, result: Result<()>) -> Result<()> {

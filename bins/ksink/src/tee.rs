@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 #[derive(Debug, Default)]
 pub struct Tee {
     waiting: VecDeque<Waiting>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -16,10 +17,25 @@ struct Waiting {
     written: Option<bool>,
 }
 
+impl Waiting {
+    /// Bytes that it takes in memory, which an empty line does too.
+    fn bytes(&self) -> usize {
+        size_of::<Waiting>() + self.line.len()
+    }
+}
+
 impl Tee {
+    /// Bytes of memory that the waiting lines take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes a line under `number`, which is larger than those before.
     pub fn push(&mut self, number: u64, line: &[u8]) {
-        self.waiting.push_back(Waiting { number, line: line.into(), written: None });
+        let one = Waiting { number, line: line.into(), written: None };
+        self.bytes += one.bytes();
+        self.waiting.push_back(one);
     }
 
     /// Learns whether line `number` is in the topic, and appends to `out` the lines that go now.
@@ -29,12 +45,12 @@ impl Tee {
         if let Some(one) = self.waiting.get_mut(at).filter(|one| one.number == number) {
             one.written = Some(written);
         }
-        while let Some(Waiting { line, written: Some(written), .. }) = self.waiting.front() {
-            if *written {
-                out.extend_from_slice(line);
+        while let Some(one) = self.waiting.pop_front_if(|one| one.written.is_some()) {
+            self.bytes -= one.bytes();
+            if one.written == Some(true) {
+                out.extend_from_slice(&one.line);
                 out.push(b'\n');
             }
-            self.waiting.pop_front();
         }
     }
 }
@@ -68,5 +84,18 @@ mod tests {
         // A number that is not waiting changes nothing.
         tee.settle(7, true, &mut out);
         assert_eq!(out, b"b\n");
+    }
+
+    #[test]
+    fn lines_are_counted_as_long_as_they_wait() {
+        let (mut tee, mut out) = (Tee::default(), Vec::new());
+        tee.push(1, b"");
+        let empty = tee.bytes();
+        assert!(empty > 0);
+        tee.push(2, b"four");
+        tee.settle(2, true, &mut out);
+        assert_eq!(tee.bytes(), 2 * empty + 4);
+        tee.settle(1, true, &mut out);
+        assert_eq!(tee.bytes(), 0);
     }
 }

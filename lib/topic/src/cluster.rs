@@ -104,9 +104,8 @@ pub fn offsets<C: ConsumerContext>(
         return Ok(Vec::new());
     }
     let list = list(partitions.iter().map(|one| (one, side)))?;
-    let list = client.offsets_for_times(list, PATIENCE).map_err(|error| {
-        Error::world(&partitions[0], error.rdkafka_error_code().map_or_else(String::new, reason))
-    })?;
+    let list = client.offsets_for_times(list, PATIENCE);
+    let list = list.map_err(|error| Error::world(&partitions[0], text(&error)))?;
     let offset = |one: &Partition| {
         let found = list.find_partition(&one.topic, one.number);
         let found = found.ok_or_else(|| Error::world(one, "the broker says no offset"))?;

@@ -15,7 +15,8 @@ use pipe::stdio;
 use pipe::stop::Stop;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -287,9 +288,10 @@ impl Reader {
         }
         let list = positions.iter().map(|&(at, offset)| (at, Offset::Offset(offset)));
         let list = self.list(list)?;
-        self.client.context().commits().pending += 1;
         let begun = self.queue.commit(&list);
-        begun.map_err(|code| Error::world(self.group_thing(), config::reason(code)))
+        begun.map_err(|code| Error::world(self.group_thing(), config::reason(code)))?;
+        self.client.context().commits().pending += 1;
+        Ok(())
     }
 
     /// How the last commit failed, if it did and was not asked for before.
@@ -327,12 +329,13 @@ impl Reader {
         if self.group.is_some() && self.client.close_queue().is_ok() {
             let deadline = Instant::now() + FAREWELL;
             while !self.client.closed() {
-                self.serve()?;
-                listen(self.queue.bell(), None, Some(Duration::from_millis(10)))?;
-                if Instant::now() > deadline {
+                // What fails now does so in a client that goes away anyway.
+                let _ = self.serve();
+                let heard = listen(self.queue.bell(), None, Some(Duration::from_millis(10)));
+                if heard.is_err() || Instant::now() > deadline {
                     // The group hears nothing; dropped, the client would wait for it for ever.
                     mem::forget(self);
-                    break;
+                    return heard;
                 }
             }
         }
@@ -343,10 +346,13 @@ impl Reader {
     fn serve(&mut self) -> Result<()> {
         // A poll takes one event at most, and the bell does not ring for those that are left.
         loop {
-            if let Some(Err(error)) = self.client.poll(Duration::ZERO)
-                && let Some(code) = error.rdkafka_error_code().filter(|&code| lasts(code))
-            {
-                return Err(Error::world(self.thing(code), config::reason(code)));
+            match self.client.poll(Duration::ZERO) {
+                Some(Ok(message)) => {
+                    let thing = format!("{} [{}]", message.topic(), message.partition());
+                    return Err(Error::world(thing, "librdkafka gave a record out of turn"));
+                }
+                Some(Err(error)) => self.bear(&error)?,
+                None => {}
             }
             if !self.queue.has_events() {
                 break;
@@ -371,6 +377,16 @@ impl Reader {
 
     fn group_thing(&self) -> String {
         format!("group {}", self.group.as_deref().unwrap_or_default())
+    }
+
+    /// Lets an error pass that goes away by waiting.
+    fn bear(&self, error: &KafkaError) -> Result<()> {
+        let Some(code) = error.rdkafka_error_code().filter(|&code| lasts(code)) else {
+            return Ok(());
+        };
+        // Of a fatal error, the event may only say that it is fatal.
+        let code = self.client.client().fatal_error().map_or(code, |(cause, _)| cause);
+        Err(Error::world(self.thing(code), config::reason(code)))
     }
 
     /// What an error that lasts is about.

@@ -58,7 +58,10 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.troubles.log(level, facility, text);
+        // What is fatal ends the program, with its one message.
+        if !matches!((level, facility), (RDKafkaLogLevel::Emerg, "FATAL")) {
+            self.troubles.log(level, facility, text);
+        }
     }
 
     fn error(&self, error: KafkaError, text: &str) {

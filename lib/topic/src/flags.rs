@@ -9,6 +9,7 @@ use clap::Args;
 #[derive(Args, Clone, Debug)]
 pub struct Broker {
     #[arg(short = 'b', long, alias = "broker-list", value_name = "HOST:PORT")]
+    #[arg(value_parser = addresses)]
     #[arg(help = "Address of a broker, or of several, joined by commas [default: \
                   $KPIPE_BROKERS, else localhost:9092]")]
     bootstrap_server: Option<String>,
@@ -16,6 +17,43 @@ pub struct Broker {
     /// Sets a property of librdkafka; KEY=@FILE reads the value from FILE
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     properties: Vec<Property>,
+}
+
+/// Addresses as `-b` takes them: hosts with a port or without, joined by commas. librdkafka would
+/// take a port that is none for another one, and so another broker.
+fn addresses(text: &str) -> Result<String, String> {
+    for address in text.split(',') {
+        let host = address.rsplit_once("://").map_or(address, |(_, host)| host);
+        // What stands in brackets is an IPv6 address, with colons of its own.
+        let port = match host.rsplit_once(']') {
+            Some((_, port)) => port.strip_prefix(':'),
+            None => host.rsplit_once(':').map(|(_, port)| port),
+        };
+        if host.is_empty() || host.starts_with(':') {
+            return Err("an address is HOST:PORT, several are joined by commas".to_owned());
+        }
+        if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
+            return Err("a port is a number from 1 to 65535".to_owned());
+        }
+    }
+    Ok(text.to_owned())
+}
+
+/// The name of a topic, as Kafka takes it.
+///
+/// # Errors
+/// When no topic can have that name.
+pub fn topic_name(text: &str) -> Result<String, &'static str> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if text.is_empty()
+        || text.len() > 249
+        || text == "."
+        || text == ".."
+        || !text.bytes().all(letter)
+    {
+        return Err("the name of a topic has 1 to 249 letters, digits, '.', '_' and '-'");
+    }
+    Ok(text.to_owned())
 }
 
 impl Broker {
@@ -119,6 +157,25 @@ mod tests {
         let property: Property = "sasl.jaas.config=a=b".parse().expect("a property");
         assert_eq!((property.key(), property.text()), ("sasl.jaas.config", "a=b"));
         assert!("acks".parse::<Property>().is_err() && "=1".parse::<Property>().is_err());
+    }
+
+    #[test]
+    fn an_address_has_a_port_that_is_one() {
+        for good in ["localhost", "b:9092", "b1:1,b2:65535", "[::1]:9092", "[::1]", "SSL://b:9093"]
+        {
+            assert_eq!(addresses(good), Ok(good.to_owned()));
+        }
+        for bad in ["", "b:", "b:abc", "b:0", "b:99999", "b:9092,", ":9092", "[::1]:x"] {
+            assert!(addresses(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_topic_has_a_name_that_kafka_takes() {
+        assert!(topic_name("user-behavior_2.x").is_ok());
+        for bad in ["", " ", "a b", "a,b", ".", "..", "é", &"a".repeat(250)] {
+            assert!(topic_name(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -26,7 +26,8 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 /// Lets groups of a mock cluster form at once instead of 3 s after the first member came.
 ///
 /// Returns false when `client` was made without `test.mock.num.brokers`.
-pub(crate) fn no_rebalance_delay(client: &BaseProducer) -> bool {
+#[must_use]
+pub fn no_rebalance_delay(client: &BaseProducer) -> bool {
     // SAFETY: the client is live, and the cluster, which belongs to it, is used only here.
     unsafe {
         let cluster = sys::rd_kafka_handle_mock_cluster(client.client().native_ptr());
@@ -243,8 +244,9 @@ impl<C: ConsumerContext> Queue<C> {
         Ok(topic)
     }
 
-    /// Takes what is there, at most `limit` messages, without waiting.
-    pub(crate) fn take<'a>(&mut self, limit: usize, space: &'a mut Space) -> Messages<'a> {
+    /// Takes what is there, at most `limit` messages, without waiting. The batch holds the queue,
+    /// because its messages belong to the client.
+    pub(crate) fn take<'a>(&'a mut self, limit: usize, space: &'a mut Space) -> Messages<'a> {
         space.0.clear();
         space.0.reserve(limit);
         // SAFETY: the queue is live and the space has room for `limit` pointers, of which the

@@ -31,11 +31,21 @@ pub const BATCH: usize = 1_000;
 /// Bytes that a record may have unless `message.max.bytes` says otherwise.
 const RECORD_BYTES_MAX: usize = 1_000_000;
 
+/// Records that may wait for their acknowledgement: enough to keep five requests on their way,
+/// few enough for the memory to stay warm.
+const QUEUE_RECORDS: &str = "50000";
+
 /// Bytes of records that may wait for their acknowledgement, unless one record is larger.
 const QUEUE_BYTES: usize = 64 << 20;
 
 /// How long to wait for reports before the sending is hurried on again.
 const HURRY: Duration = Duration::from_millis(50);
+
+/// Properties that a producer needs as they are, with why.
+const RESERVED: [(&str, &str); 2] = [
+    ("delivery.report.only.error", "every record needs its report"),
+    ("transactional.id", "records are written outside transactions"),
+];
 
 /// A record on its way to a topic.
 #[derive(Clone, Copy, Debug, Default)]
@@ -149,6 +159,8 @@ pub struct Producer {
     patience: Patience,
     record_bytes_max: usize,
     failures: Vec<Failure>,
+    /// Records that are, or will be, acknowledged or failed.
+    offered: u64,
     acknowledged: u64,
     failed: u64,
     /// The first error of a [`Reports`], which ends the work.
@@ -196,6 +208,7 @@ impl Producer {
             patience: Patience::new(Duration::from_millis(timeout.unwrap_or_default())),
             record_bytes_max: record_bytes_max(&config),
             failures: Vec::new(),
+            offered: 0,
             acknowledged: 0,
             failed: 0,
             trouble: None,
@@ -226,27 +239,30 @@ impl Producer {
     /// # Errors
     /// When `reports` has one, or the producer can no longer produce.
     pub fn write(&mut self, records: &[Record<'_>], reports: &mut impl Reports) -> Result<()> {
-        if self.client.in_flight() == 0 {
-            self.patience.renew(self.start.elapsed());
-        }
         let mut rest = records;
         loop {
+            let idle = self.client.in_flight() == 0;
+            if idle {
+                self.patience.renew(self.start.elapsed());
+            }
             let offered = self.client.offer(rest);
             for &(at, code) in &offered.refused {
                 self.failures.push(refused(&rest[at], code, self.record_bytes_max));
             }
+            self.offered += offered.done as u64;
             rest = &rest[offered.done..];
             self.serve(Duration::ZERO, reports)?;
             match rest {
                 [] => return self.usable(),
-                [first, ..] if self.client.in_flight() == 0 => {
+                // The empty queue had no room for it, so it never will.
+                [first, ..] if idle && offered.done == 0 => {
                     let reason = "larger than queue.buffering.max.kbytes".to_owned();
-                    self.failures.push(Failure { number: first.number, reason });
+                    self.fail(first.number, reason);
                     rest = &rest[1..];
                 }
                 _ => {
-                    reports.flush()?;
                     self.patience_left()?;
+                    reports.flush()?;
                     self.serve(HURRY, reports)?;
                 }
             }
@@ -255,7 +271,12 @@ impl Producer {
 
     /// Fails a record whose `bytes` are more than a record may have, before it was made.
     pub fn refuse(&mut self, number: u64, bytes: u64) {
-        let reason = too_long(bytes, self.record_bytes_max);
+        self.fail(number, too_long(bytes, self.record_bytes_max));
+    }
+
+    /// Fails a record that the queue never took.
+    fn fail(&mut self, number: u64, reason: String) {
+        self.offered += 1;
         self.failures.push(Failure { number, reason });
     }
 
@@ -274,8 +295,8 @@ impl Producer {
         self.client.bell().silence().map_err(|error| failed(&error))?;
         self.serve(Duration::ZERO, reports)?;
         self.usable()?;
-        reports.flush()?;
         let left = Some(self.patience_left()?).filter(|left| *left < Duration::MAX);
+        reports.flush()?;
         let time = time.into_iter().chain(left).min().map(|time| Timespec {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
@@ -295,26 +316,28 @@ impl Producer {
     /// Waits until every record is acknowledged or has failed.
     ///
     /// # Errors
-    /// When `reports` has one, after the waiting.
+    /// When `reports` has one, after the waiting, or it is not known what became of a record.
     pub fn finish(&mut self, reports: &mut impl Reports) -> Result<()> {
         let mut result = self.trouble.take().map_or(Ok(()), Err);
         self.client.hurry();
         while self.client.in_flight() > 0 {
             result = result.and_then(|()| reports.flush());
+            if !self.serve_all(HURRY, reports) {
+                self.client.hurry();
+            }
             if let Err(error) = self.patience_left() {
                 result = result.and(Err(error));
                 break;
             }
-            if !self.serve_one(HURRY, reports) {
-                self.client.hurry();
-            }
         }
         self.tell(reports);
         result = result.and(self.trouble.take().map_or(Ok(()), Err));
-        result.and_then(|()| reports.flush())
+        result = result.and_then(|()| reports.flush());
+        result.and(reckon(self.offered, self.acknowledged + self.failed))
     }
 
-    /// How long something may still take to become of the records on their way.
+    /// How long something may still take to become of the records on their way. It is asked right
+    /// after serving: while `reports` is flushed, reports of ours may queue up unheard.
     fn patience_left(&mut self) -> Result<Duration> {
         let (now, in_flight) = (self.start.elapsed(), self.client.in_flight());
         if in_flight == 0 {
@@ -332,12 +355,17 @@ impl Producer {
 
     /// Serves events, waiting at most for `wait` for the first.
     fn serve(&mut self, wait: Duration, reports: &mut impl Reports) -> Result<()> {
-        let mut wait = wait;
-        while self.serve_one(wait, reports) {
-            wait = Duration::ZERO;
-        }
+        self.serve_all(wait, reports);
         self.tell(reports);
         self.trouble.take().map_or(Ok(()), Err)
+    }
+
+    /// Serves events as [`Producer::serve`], and keeps what comes of them; false when there was
+    /// none.
+    fn serve_all(&mut self, wait: Duration, reports: &mut impl Reports) -> bool {
+        let any = self.serve_one(wait, reports);
+        while any && self.serve_one(Duration::ZERO, reports) {}
+        any
     }
 
     fn serve_one(&mut self, wait: Duration, reports: &mut impl Reports) -> bool {
@@ -386,12 +414,18 @@ impl Producer {
 
 /// The configuration of a producer.
 fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
+    for (key, reason) in RESERVED {
+        if flags.property(key).is_some() {
+            return Err(Error::caller(format!("-X {key}"), reason));
+        }
+    }
     let timeout = options.delivery_timeout.ms().min(i32::MAX.into()).to_string();
     let mut defaults = vec![
         ("acks", "all"),
         ("enable.idempotence", "true"),
         ("partitioner", "murmur2_random"),
         ("linger.ms", "5"),
+        ("queue.buffering.max.messages", QUEUE_RECORDS),
         ("delivery.timeout.ms", timeout.as_str()),
     ];
     defaults.extend(options.compression.map(|codec| ("compression.codec", codec)));
@@ -400,7 +434,8 @@ fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
     if let Some(acks @ ("0" | "1")) = config.get("acks")
         && !own("enable.idempotence")
     {
-        say(format!("acks={acks}: not idempotent: a record may be lost or be there twice"));
+        let promise = "not idempotent: a record may be lost, there twice or out of order";
+        say(format!("acks={acks}: {promise}"));
         config.set("enable.idempotence", "false");
     }
     if !own("queue.buffering.max.kbytes") {
@@ -428,7 +463,17 @@ fn refused(record: &Record<'_>, code: RDKafkaErrorCode, record_bytes_max: usize)
 }
 
 fn too_long(bytes: u64, limit: usize) -> String {
-    format!("{bytes} bytes are too many for message.max.bytes={limit}")
+    // The limit is for the record as it is sent.
+    let framing = if bytes > limit as u64 { "" } else { " and their framing" };
+    format!("{bytes} bytes{framing} are too many for message.max.bytes={limit}")
+}
+
+/// An error unless as many records are `heard` of as were `offered`.
+fn reckon(offered: u64, heard: u64) -> Result<()> {
+    match offered.abs_diff(heard) {
+        0 => Ok(()),
+        lost => Err(Error::world("producer", format!("{lost} records are unaccounted for"))),
+    }
 }
 
 /// A record that came back.
@@ -438,4 +483,26 @@ fn undelivered(message: Message<'_>, code: RDKafkaErrorCode) -> Failure {
         reason.push_str(" (it may be in the topic nevertheless)");
     }
     Failure { number: message.number(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_that_nothing_is_heard_of_is_an_error() {
+        assert_eq!(reckon(7, 7), Ok(()));
+        let error = |lost| Error::world("producer", format!("{lost} records are unaccounted for"));
+        assert_eq!(reckon(7, 4), Err(error(3)));
+        assert_eq!(reckon(7, 8), Err(error(1)));
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_only_as_it_is_sent_is_called_so() {
+        assert_eq!(too_long(11, 10), "11 bytes are too many for message.max.bytes=10");
+        assert_eq!(
+            too_long(10, 10),
+            "10 bytes and their framing are too many for message.max.bytes=10"
+        );
+    }
 }

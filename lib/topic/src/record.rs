@@ -43,6 +43,8 @@ pub enum Item<'a> {
     Gone {
         /// The partition's index.
         at: usize,
+        /// What librdkafka says about it.
+        text: &'a [u8],
     },
     /// The partition cannot be read.
     Failed {
@@ -107,11 +109,12 @@ impl<'a> Batch<'a> {
 
 #[inline]
 fn item(at: usize, message: Message<'_>) -> Item<'_> {
+    let text = || message.value().unwrap_or_default();
     match message.error() {
         None => Item::Record(Record { at, message }),
         Some(RDKafkaErrorCode::PartitionEOF) => Item::End { at, offset: message.offset() },
-        Some(RDKafkaErrorCode::AutoOffsetReset) => Item::Gone { at },
-        Some(code) => Item::Failed { at, code, text: message.value().unwrap_or_default() },
+        Some(RDKafkaErrorCode::AutoOffsetReset) => Item::Gone { at, text: text() },
+        Some(code) => Item::Failed { at, code, text: text() },
     }
 }
 

@@ -2,10 +2,11 @@
 //!
 //! librdkafka reports a refused connection at every attempt, as a log line and as an error. A
 //! [`Troubles`] belongs to a client's context and turns both into one `thing: reason`, said
-//! when it is new for that thing.
+//! when it is new for that thing, or was not heard of for [`SILENCE`].
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use pipe::exit::say;
 use rdkafka::config::RDKafkaLogLevel;
@@ -13,6 +14,10 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// How many things are remembered; past it all are forgotten, so that memory stays bounded.
 const LIMIT: usize = 256;
+
+/// How long a trouble is not heard of before the same one is another. As long as it goes on,
+/// librdkafka reports it every 30 s at least.
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// The troubles of one client. Its methods are called from librdkafka's callbacks.
 #[derive(Debug, Default)]
@@ -22,8 +27,8 @@ pub struct Troubles {
 
 #[derive(Debug, Default)]
 struct State {
-    /// The last reason of each thing.
-    said: HashMap<String, String>,
+    /// The last reason of each thing, and when it was last given.
+    said: HashMap<String, (String, Instant)>,
     /// As long as a program opens, what happens is kept for its one message.
     held: Option<Held>,
 }
@@ -92,7 +97,7 @@ impl Troubles {
                 held.last = Some((thing.to_owned(), reason.to_owned()));
             }
             held.hopeless |= hopeless;
-        } else if state.is_new(thing, reason) {
+        } else if state.is_new(thing, reason, Instant::now()) {
             drop(state);
             say(format!("{thing}: {reason}"));
         }
@@ -104,14 +109,16 @@ impl Troubles {
 }
 
 impl State {
-    fn is_new(&mut self, thing: &str, reason: &str) -> bool {
-        if self.said.get(thing).is_some_and(|said| said == reason) {
-            return false;
+    fn is_new(&mut self, thing: &str, reason: &str, now: Instant) -> bool {
+        if let Some((said, heard)) = self.said.get_mut(thing)
+            && said == reason
+        {
+            return now.duration_since(std::mem::replace(heard, now)) > SILENCE;
         }
         if self.said.len() >= LIMIT {
             self.said.clear();
         }
-        self.said.insert(thing.to_owned(), reason.to_owned());
+        self.said.insert(thing.to_owned(), (reason.to_owned(), now));
         true
     }
 }
@@ -167,12 +174,24 @@ mod tests {
 
     #[test]
     fn a_reason_is_said_again_only_when_it_changed() {
-        let mut state = State::default();
-        assert!(state.is_new("b:1", "refused"));
-        assert!(!state.is_new("b:1", "refused"));
-        assert!(state.is_new("b:2", "refused"));
-        assert!(state.is_new("b:1", "timed out"));
-        assert!(state.is_new("b:1", "refused"));
+        let (mut state, now) = (State::default(), Instant::now());
+        assert!(state.is_new("b:1", "refused", now));
+        assert!(!state.is_new("b:1", "refused", now));
+        assert!(state.is_new("b:2", "refused", now));
+        assert!(state.is_new("b:1", "timed out", now));
+        assert!(state.is_new("b:1", "refused", now));
+    }
+
+    #[test]
+    fn the_same_reason_is_another_failure_after_a_silence() {
+        let (mut state, start) = (State::default(), Instant::now());
+        assert!(state.is_new("b:1", "refused", start));
+        let goes_on = start + SILENCE;
+        assert!(!state.is_new("b:1", "refused", goes_on));
+        assert!(!state.is_new("b:1", "refused", goes_on + SILENCE), "one long failure");
+        let again = goes_on + SILENCE * 2 + Duration::from_secs(1);
+        assert!(state.is_new("b:1", "refused", again));
+        assert!(!state.is_new("b:1", "refused", again));
     }
 
     #[test]
