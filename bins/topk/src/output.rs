@@ -79,12 +79,6 @@ impl Output {
         }
     }
 
-    /// Whether marks are written.
-    #[must_use]
-    pub fn writes_marks(&self) -> bool {
-        self.marks.is_some()
-    }
-
     /// Passes a mark on.
     pub fn mark(&mut self, line: &[u8]) {
         if self.marks.is_some() {

@@ -88,12 +88,6 @@ enum Type {
 }
 
 impl Expr {
-    /// An expression that is the value at a slot.
-    #[must_use]
-    pub fn slot(slot: u16) -> Expr {
-        Expr { nodes: vec![Node::Slot(slot)], root: 0 }
-    }
-
     /// The slot, when the expression is nothing but one.
     #[must_use]
     pub fn as_slot(&self) -> Option<u16> {
