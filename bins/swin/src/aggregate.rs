@@ -2,48 +2,138 @@
 //!
 //! Nothing is ever subtracted. Sums keep whole numbers apart, exact in 128 bits, and add floats
 //! in twice the precision (Knuth's two-sum, as in Neumaier's compensated summation), so that the
-//! order of rows and the borders of panes do not show in them.
+//! order of rows and the borders of panes do not show in them; nor do they in anything else:
+//! what has an order goes by the stamps of rows.
+//!
+//! NULL is skipped. NaN, which only arithmetic gives, is a number after all others: it is counted,
+//! makes sums, means and variances NaN, is the greatest number to `max` and percentiles, and to
+//! `min` only when there is no other.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use row::form;
 use row::value::{Fault, Number, Value};
+use serde_json::{Value as Json, json};
 
-/// A function over the values of a window.
+mod distinct;
+mod list;
+mod moments;
+pub mod packed;
+mod sketch;
+mod state;
+mod sum;
+mod twice;
+
+pub use distinct::Distinct;
+pub use list::List;
+pub use moments::Moments;
+pub use sketch::{Part, Sketch};
+pub use sum::Sum;
+
+/// The order of rows: by time, then by arrival.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Stamp {
+    /// The row's time in milliseconds since the epoch.
+    pub time: i64,
+    /// How many rows had arrived before it.
+    pub arrival: u64,
+}
+
+/// What is kept of the rows or values of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
-    /// `count(*)`: rows.
+    /// How many rows there are.
     CountRows,
-    /// `count(x)`: values that are not NULL.
+    /// How many values are not NULL.
     Count,
-    /// The sum.
+    /// The different values.
+    Distinct,
+    /// The sum of numbers, and their count.
     Sum,
-    /// The mean.
-    Avg,
     /// The least value.
     Min,
     /// The greatest value.
     Max,
+    /// The value of the first row that has one.
+    First,
+    /// The value of the last row that has one.
+    Last,
+    /// The variance of numbers.
+    Moments,
+    /// The percentiles of numbers.
+    Sketch,
+    /// All values.
+    Array,
+    /// The rows, as [`packed`] values.
+    Rows,
+    /// The times of the first and the last row, and how many rows there are.
+    Extent,
+}
+
+/// What is read from what is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// The value itself.
+    Itself,
+    /// A sum over the count of its numbers.
+    Mean,
+    /// The variance; of a sample, when 1 is taken from the count.
+    Variance(u64),
+    /// Its square root.
+    Deviation(u64),
+    /// The number that this part of the numbers is not above.
+    Percentile(Part),
 }
 
 impl Function {
-    /// The function called `name` over one argument.
+    /// The function that SQL calls `name`, over one argument, and what is read from it. What is
+    /// read from a sketch, a second argument says.
     #[must_use]
-    pub fn named(name: &str) -> Option<Function> {
+    pub fn named(name: &str) -> Option<(Function, Measure)> {
         Some(match name {
-            "count" => Function::Count,
-            "sum" => Function::Sum,
-            "avg" | "mean" => Function::Avg,
-            "min" => Function::Min,
-            "max" => Function::Max,
+            "count" => (Function::Count, Measure::Itself),
+            "sum" => (Function::Sum, Measure::Itself),
+            "avg" | "mean" => (Function::Sum, Measure::Mean),
+            "min" => (Function::Min, Measure::Itself),
+            "max" => (Function::Max, Measure::Itself),
+            "first" => (Function::First, Measure::Itself),
+            "last" => (Function::Last, Measure::Itself),
+            "var_pop" => (Function::Moments, Measure::Variance(0)),
+            "var_samp" | "variance" => (Function::Moments, Measure::Variance(1)),
+            "stddev_pop" => (Function::Moments, Measure::Deviation(0)),
+            "stddev_samp" | "stddev" => (Function::Moments, Measure::Deviation(1)),
+            "approx_percentile" => (Function::Sketch, Measure::Itself),
+            "array_agg" => (Function::Array, Measure::Itself),
             _ => return None,
         })
+    }
+
+    /// What SQL calls it; those that no query names have names of their own.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Function::CountRows | Function::Count => "count",
+            Function::Distinct => "distinct",
+            Function::Sum => "sum",
+            Function::Min => "min",
+            Function::Max => "max",
+            Function::First => "first",
+            Function::Last => "last",
+            Function::Moments => "moments",
+            Function::Sketch => "sketch",
+            Function::Array => "array_agg",
+            Function::Rows => "rows",
+            Function::Extent => "extent",
+        }
     }
 
     /// Whether the function takes numbers and nothing else.
     #[must_use]
     pub fn is_numeric(self) -> bool {
-        matches!(self, Function::Sum | Function::Avg)
+        matches!(self, Function::Sum | Function::Moments | Function::Sketch)
     }
 
     /// The aggregate of no value at all.
@@ -51,11 +141,59 @@ impl Function {
     pub fn empty(self) -> Aggregate {
         match self {
             Function::CountRows | Function::Count => Aggregate::Count(0),
+            Function::Distinct => Aggregate::Distinct(Distinct::default()),
             Function::Sum => Aggregate::Sum(Sum::default()),
-            Function::Avg => Aggregate::Avg(Sum::default()),
             Function::Min => Aggregate::Min(Value::Null),
             Function::Max => Aggregate::Max(Value::Null),
+            Function::First => Aggregate::First(Stamp::default(), Value::Null),
+            Function::Last => Aggregate::Last(Stamp::default(), Value::Null),
+            Function::Moments => Aggregate::Moments(Moments::default()),
+            Function::Sketch => Aggregate::Sketch(Sketch::default()),
+            Function::Array => Aggregate::Array(List::default()),
+            Function::Rows => Aggregate::Rows(List::default()),
+            Function::Extent => {
+                Aggregate::Extent { first_ms: i64::MAX, last_ms: i64::MIN, rows: 0 }
+            }
         }
+    }
+
+    /// The aggregate that [`Aggregate::store`] gave `stored` of; `None` when that is none of this
+    /// function.
+    #[must_use]
+    pub fn restore(self, stored: &Json) -> Option<Aggregate> {
+        Some(match self {
+            Function::CountRows | Function::Count => Aggregate::Count(stored.as_u64()?),
+            Function::Distinct => Aggregate::Distinct(Distinct::restore(stored)?),
+            Function::Sum => Aggregate::Sum(Sum::restore(stored)?),
+            Function::Min => Aggregate::Min(state::restore_value(stored)?),
+            Function::Max => Aggregate::Max(state::restore_value(stored)?),
+            Function::First | Function::Last => {
+                let mut parts = state::Parts::of(stored)?;
+                let stamp = parts.next_stamp()?;
+                let value = state::restore_value(parts.next()?)?;
+                match self {
+                    Function::First => Aggregate::First(stamp, value),
+                    _ => Aggregate::Last(stamp, value),
+                }
+            }
+            Function::Moments => Aggregate::Moments(Moments::restore(stored)?),
+            Function::Sketch => Aggregate::Sketch(Sketch::restore(stored)?),
+            Function::Array => Aggregate::Array(List::restore(stored, |item, bytes| {
+                bytes.extend_from_slice(item.as_str()?.as_bytes());
+                Some(())
+            })?),
+            Function::Rows => Aggregate::Rows(List::restore(stored, |row, bytes| {
+                for value in row.as_array()? {
+                    packed::push(&state::restore_value(value)?, bytes);
+                }
+                Some(())
+            })?),
+            Function::Extent => {
+                let mut parts = state::Parts::of(stored)?;
+                let (first_ms, last_ms) = (parts.next()?.as_i64()?, parts.next()?.as_i64()?);
+                Aggregate::Extent { first_ms, last_ms, rows: parts.next()?.as_u64()? }
+            }
+        })
     }
 }
 
@@ -64,14 +202,35 @@ impl Function {
 pub enum Aggregate {
     /// How many there were.
     Count(u64),
+    /// The different ones.
+    Distinct(Distinct),
     /// Their sum.
     Sum(Sum),
-    /// Their sum, to be divided by how many there were.
-    Avg(Sum),
     /// The least.
     Min(Value<'static>),
     /// The greatest.
     Max(Value<'static>),
+    /// The one of the first row.
+    First(Stamp, Value<'static>),
+    /// The one of the last row.
+    Last(Stamp, Value<'static>),
+    /// Their variance.
+    Moments(Moments),
+    /// Their percentiles.
+    Sketch(Sketch),
+    /// All of them, as JSON.
+    Array(List),
+    /// The rows, as [`packed`] values.
+    Rows(List),
+    /// The times of the rows.
+    Extent {
+        /// The least time, in milliseconds since the epoch.
+        first_ms: i64,
+        /// The greatest.
+        last_ms: i64,
+        /// How many rows there were; if none, the times mean nothing.
+        rows: u64,
+    },
 }
 
 impl Aggregate {
@@ -83,27 +242,80 @@ impl Aggregate {
         }
     }
 
-    /// Adds a number.
+    /// Adds a number. Returns by how many bytes of heap the aggregate grew.
     ///
     /// # Errors
     /// When the sum of whole numbers leaves 128 bits.
     #[inline]
-    pub fn add_number(&mut self, number: Number) -> Result<(), Fault> {
+    pub fn add_number(&mut self, number: Number) -> Result<isize, Fault> {
         match self {
-            Aggregate::Sum(sum) | Aggregate::Avg(sum) => sum.add(number),
-            _ => Ok(()),
+            Aggregate::Sum(sum) => sum.add(number)?,
+            Aggregate::Moments(moments) => moments.add(number),
+            Aggregate::Sketch(sketch) => {
+                let before = sketch.heap_bytes();
+                sketch.add(number);
+                return Ok(grown(before, sketch.heap_bytes()));
+            }
+            _ => {}
+        }
+        Ok(0)
+    }
+
+    /// Adds a value of any type. Returns by how many bytes of heap the aggregate grew; less than
+    /// none, when the value that was kept had more.
+    #[inline]
+    pub fn add_value(&mut self, value: &Value<'_>, stamp: Stamp) -> isize {
+        match self {
+            _ if value.is_null() => 0,
+            Aggregate::Count(count) => {
+                *count += 1;
+                0
+            }
+            _ => self.keep_value(value, stamp),
         }
     }
 
-    /// Adds a value of any type.
-    #[inline]
-    pub fn add_value(&mut self, value: &Value<'_>) {
+    fn keep_value(&mut self, value: &Value<'_>, stamp: Stamp) -> isize {
+        let before = self.heap_bytes();
         match self {
-            _ if value.is_null() => {}
-            Aggregate::Count(count) => *count += 1,
             Aggregate::Min(least) => keep(least, value, Ordering::Less),
             Aggregate::Max(greatest) => keep(greatest, value, Ordering::Greater),
-            Aggregate::Sum(_) | Aggregate::Avg(_) => {}
+            Aggregate::First(first, kept) => keep_at(first, kept, stamp, value, Ordering::Less),
+            Aggregate::Last(last, kept) => keep_at(last, kept, stamp, value, Ordering::Greater),
+            Aggregate::Array(list) => list.add(stamp, |bytes| write_item(value, bytes)),
+            _ => {}
+        }
+        grown(before, self.heap_bytes())
+    }
+
+    /// Adds a value to the different ones, as `row::key` writes a key of one column; empty for
+    /// NULL. Returns by how many bytes of heap the aggregate grew.
+    pub fn add_key(&mut self, value: &[u8]) -> isize {
+        match self {
+            Aggregate::Distinct(distinct) if !value.is_empty() => {
+                let before = distinct.heap_bytes();
+                distinct.add(value);
+                grown(before, distinct.heap_bytes())
+            }
+            _ => 0,
+        }
+    }
+
+    /// Adds a row of [`packed`] values. Returns by how many bytes of heap the aggregate grew.
+    pub fn add_row(&mut self, row: &[u8], stamp: Stamp) -> isize {
+        let Aggregate::Rows(list) = self else { return 0 };
+        let before = list.heap_bytes();
+        list.add(stamp, |bytes| bytes.extend_from_slice(row));
+        grown(before, list.heap_bytes())
+    }
+
+    /// Adds the time of a row.
+    #[inline]
+    pub fn extend(&mut self, time: i64) {
+        if let Aggregate::Extent { first_ms, last_ms, rows } = self {
+            *first_ms = time.min(*first_ms);
+            *last_ms = time.max(*last_ms);
+            *rows += 1;
         }
     }
 
@@ -114,13 +326,31 @@ impl Aggregate {
     pub fn merge(&mut self, other: &Aggregate) -> Result<(), Fault> {
         match (self, other) {
             (Aggregate::Count(count), Aggregate::Count(more)) => *count += more,
-            (Aggregate::Sum(sum), Aggregate::Sum(more))
-            | (Aggregate::Avg(sum), Aggregate::Avg(more)) => sum.merge(more)?,
+            (Aggregate::Distinct(mine), Aggregate::Distinct(more)) => mine.merge(more),
+            (Aggregate::Sum(sum), Aggregate::Sum(more)) => sum.merge(more)?,
             (Aggregate::Min(least), Aggregate::Min(value)) if !value.is_null() => {
                 keep(least, value, Ordering::Less);
             }
             (Aggregate::Max(greatest), Aggregate::Max(value)) if !value.is_null() => {
                 keep(greatest, value, Ordering::Greater);
+            }
+            (Aggregate::First(first, kept), Aggregate::First(at, value)) if !value.is_null() => {
+                keep_at(first, kept, *at, value, Ordering::Less);
+            }
+            (Aggregate::Last(last, kept), Aggregate::Last(at, value)) if !value.is_null() => {
+                keep_at(last, kept, *at, value, Ordering::Greater);
+            }
+            (Aggregate::Moments(moments), Aggregate::Moments(more)) => moments.merge(more),
+            (Aggregate::Sketch(sketch), Aggregate::Sketch(more)) => sketch.merge(more),
+            (Aggregate::Array(list), Aggregate::Array(more))
+            | (Aggregate::Rows(list), Aggregate::Rows(more)) => list.merge(more),
+            (
+                Aggregate::Extent { first_ms, last_ms, rows },
+                Aggregate::Extent { first_ms: first, last_ms: last, rows: more },
+            ) => {
+                *first_ms = *first.min(first_ms);
+                *last_ms = *last.max(last_ms);
+                *rows += more;
             }
             _ => {}
         }
@@ -130,173 +360,389 @@ impl Aggregate {
     /// The value of the aggregate: of nothing, a count is 0 and all else is NULL.
     #[must_use]
     pub fn value(&self) -> Value<'_> {
-        match self {
-            Aggregate::Count(count) => whole(i128::from(*count)),
-            Aggregate::Sum(sum) => sum.value(),
-            Aggregate::Avg(sum) => sum.mean(),
-            Aggregate::Min(value) | Aggregate::Max(value) => match value {
-                Value::Text(bytes) => Value::Text(Cow::Borrowed(bytes)),
-                Value::Str(bytes) => Value::Str(Cow::Borrowed(bytes)),
-                Value::Json(bytes) => Value::Json(Cow::Borrowed(bytes)),
-                other => other.clone(),
-            },
+        self.measure(Measure::Itself)
+    }
+
+    /// What `measure` reads from the aggregate: of nothing, a count is 0 and all else is NULL.
+    #[must_use]
+    pub fn measure(&self, measure: Measure) -> Value<'_> {
+        match (self, measure) {
+            (Aggregate::Count(count), _) => sum::whole(i128::from(*count)),
+            (Aggregate::Distinct(distinct), _) => {
+                Value::Int(i64::try_from(distinct.count()).unwrap_or(i64::MAX))
+            }
+            (Aggregate::Sum(sum), Measure::Mean) => sum.mean(),
+            (Aggregate::Sum(sum), _) => sum.value(),
+            (
+                Aggregate::Min(value)
+                | Aggregate::Max(value)
+                | Aggregate::First(_, value)
+                | Aggregate::Last(_, value),
+                _,
+            ) => value.as_borrowed(),
+            (Aggregate::Moments(moments), Measure::Variance(freedom)) => {
+                moments::value(moments.variance(freedom))
+            }
+            (Aggregate::Moments(moments), Measure::Deviation(freedom)) => {
+                moments::value(moments.variance(freedom).map(f64::sqrt))
+            }
+            (Aggregate::Sketch(sketch), Measure::Percentile(part)) => sketch.percentile(part),
+            (Aggregate::Array(list), _) if !list.is_empty() => {
+                let mut array = Vec::new();
+                list.for_each(|_, item| {
+                    array.push(if array.is_empty() { b'[' } else { b',' });
+                    array.extend_from_slice(item);
+                });
+                array.push(b']');
+                Value::Json(Cow::Owned(array))
+            }
+            _ => Value::Null,
         }
     }
+
+    /// The times of the first and the last row, and how many rows there are; `None` of none, and
+    /// of other functions.
+    #[must_use]
+    pub fn extent(&self) -> Option<(i64, i64, u64)> {
+        match self {
+            Aggregate::Extent { first_ms, last_ms, rows: rows @ 1.. } => {
+                Some((*first_ms, *last_ms, *rows))
+            }
+            _ => None,
+        }
+    }
+
+    /// The bytes that the aggregate holds beside its own size.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        match self {
+            Aggregate::Min(value)
+            | Aggregate::Max(value)
+            | Aggregate::First(_, value)
+            | Aggregate::Last(_, value) => match value {
+                Value::Text(Cow::Owned(bytes))
+                | Value::Str(Cow::Owned(bytes))
+                | Value::Json(Cow::Owned(bytes)) => bytes.capacity(),
+                _ => 0,
+            },
+            Aggregate::Distinct(distinct) => distinct.heap_bytes(),
+            Aggregate::Sketch(sketch) => sketch.heap_bytes(),
+            Aggregate::Array(list) | Aggregate::Rows(list) => list.heap_bytes(),
+            Aggregate::Count(_)
+            | Aggregate::Sum(_)
+            | Aggregate::Moments(_)
+            | Aggregate::Extent { .. } => 0,
+        }
+    }
+
+    /// The aggregate as JSON, which [`Function::restore`] makes an equal one of.
+    #[must_use]
+    pub fn store(&self) -> Json {
+        match self {
+            Aggregate::Count(count) => json!(count),
+            Aggregate::Distinct(distinct) => distinct.store(),
+            Aggregate::Sum(sum) => sum.store(),
+            Aggregate::Min(value) | Aggregate::Max(value) => state::store_value(value),
+            Aggregate::First(stamp, value) | Aggregate::Last(stamp, value) => {
+                json!([stamp.time, stamp.arrival, state::store_value(value)])
+            }
+            Aggregate::Moments(moments) => moments.store(),
+            Aggregate::Sketch(sketch) => sketch.store(),
+            Aggregate::Array(list) => list.store(|item| json!(String::from_utf8_lossy(item))),
+            Aggregate::Rows(list) => list.store(|row| {
+                let mut values = Vec::new();
+                packed::read(row, &mut values);
+                values.iter().map(state::store_value).collect()
+            }),
+            Aggregate::Extent { first_ms, last_ms, rows } => json!([first_ms, last_ms, rows]),
+        }
+    }
+}
+
+/// By how much a number of bytes grew.
+fn grown(before: usize, after: usize) -> isize {
+    after.wrapping_sub(before).cast_signed()
 }
 
 /// Keeps the value when it is `side` of the one that was kept; of equal ones the first stays.
 fn keep(kept: &mut Value<'static>, value: &Value<'_>, side: Ordering) {
     if kept.is_null() || value.order(kept) == side {
-        *kept = value.clone().into_owned();
+        replace(kept, value);
     }
 }
 
-/// A sum of numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sum {
-    /// The whole numbers, exactly.
-    whole: i128,
-    /// The floats, rounded, and what the rounding lost.
-    high: f64,
-    low: f64,
-    /// How many there were, and how many of them were floats.
-    count: u64,
-    floats: u64,
-}
-
-impl Sum {
-    #[inline]
-    fn add(&mut self, number: Number) -> Result<(), Fault> {
-        match number {
-            Number::Null => return Ok(()),
-            Number::Int(int) => {
-                let whole = self.whole.checked_add(i128::from(int));
-                self.whole = whole.ok_or(Fault::Overflow)?;
-            }
-            Number::Float(float) => {
-                self.add_float(float);
-                self.floats += 1;
-            }
-        }
-        self.count += 1;
-        Ok(())
-    }
-
-    /// Adds a float and keeps what is lost (two-sum: exact for all finite floats).
-    #[inline]
-    fn add_float(&mut self, float: f64) {
-        let sum = self.high + float;
-        let part = sum - self.high;
-        let lost = (self.high - (sum - part)) + (float - part);
-        self.high = sum;
-        // An infinite sum has lost nothing that could be told.
-        if sum.is_finite() {
-            self.low += lost;
-        }
-    }
-
-    fn merge(&mut self, other: &Sum) -> Result<(), Fault> {
-        self.whole = self.whole.checked_add(other.whole).ok_or(Fault::Overflow)?;
-        if other.floats > 0 {
-            self.add_float(other.high);
-            self.add_float(other.low);
-        }
-        self.count += other.count;
-        self.floats += other.floats;
-        Ok(())
-    }
-
-    fn value(&self) -> Value<'static> {
-        match (self.count, self.floats) {
-            (0, _) => Value::Null,
-            (_, 0) => whole(self.whole),
-            _ => Value::Float(self.float()),
-        }
-    }
-
-    fn mean(&self) -> Value<'static> {
-        if self.count == 0 {
-            return Value::Null;
-        }
-        #[expect(clippy::cast_precision_loss, reason = "exact for 2^53 rows")]
-        let count = self.count as f64;
-        Value::Float(self.float() / count)
-    }
-
-    fn float(&self) -> f64 {
-        if self.whole == 0 {
-            return self.high + self.low;
-        }
-        let mut all = self.clone();
-        #[expect(clippy::cast_precision_loss, reason = "what is lost is added too")]
-        let high = self.whole as f64;
-        #[expect(clippy::cast_possible_truncation, reason = "saturates at worst")]
-        let left = self.whole.saturating_sub(high as i128);
-        all.add_float(high);
-        #[expect(clippy::cast_precision_loss, reason = "below 2^75, the rest of 128 bits")]
-        all.add_float(left as f64);
-        all.high + all.low
+/// Keeps the value when its row is `side` of the one that was kept.
+fn keep_at(
+    kept_at: &mut Stamp,
+    kept: &mut Value<'static>,
+    stamp: Stamp,
+    value: &Value<'_>,
+    side: Ordering,
+) {
+    if kept.is_null() || stamp.cmp(kept_at) == side {
+        *kept_at = stamp;
+        replace(kept, value);
     }
 }
 
-/// A whole number as a value; one beyond 64 bits keeps its digits.
-fn whole(int: i128) -> Value<'static> {
-    i64::try_from(int)
-        .map_or_else(|_| Value::Text(Cow::Owned(int.to_string().into_bytes())), Value::Int)
+/// Puts a value where another was, into the same bytes where that can be.
+fn replace(kept: &mut Value<'static>, value: &Value<'_>) {
+    match (&mut *kept, value) {
+        (Value::Text(Cow::Owned(bytes)), Value::Text(new))
+        | (Value::Str(Cow::Owned(bytes)), Value::Str(new))
+        | (Value::Json(Cow::Owned(bytes)), Value::Json(new)) => {
+            bytes.clear();
+            bytes.extend_from_slice(new);
+        }
+        _ => *kept = value.clone().into_owned(),
+    }
+}
+
+/// Appends a value as an element of a JSON array; what is not UTF-8 as `{"b64":"…"}`, because an
+/// element has no name that could say so.
+fn write_item(value: &Value<'_>, array: &mut Vec<u8>) {
+    match value {
+        Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes)
+            if std::str::from_utf8(bytes).is_err() =>
+        {
+            array.extend_from_slice(b"{\"b64\":\"");
+            array.extend_from_slice(BASE64.encode(bytes).as_bytes());
+            array.extend_from_slice(b"\"}");
+        }
+        value => form::write_json(value, array),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
-    fn sum_of(numbers: &[Number]) -> Sum {
-        let mut sum = Sum::default();
-        for &number in numbers {
-            sum.add(number).expect("it fits");
+    /// The functions over one argument, and that over none.
+    const ALL: [Function; 13] = [
+        Function::CountRows,
+        Function::Count,
+        Function::Distinct,
+        Function::Sum,
+        Function::Min,
+        Function::Max,
+        Function::First,
+        Function::Last,
+        Function::Moments,
+        Function::Sketch,
+        Function::Array,
+        Function::Rows,
+        Function::Extent,
+    ];
+
+    fn text(text: &str) -> Value<'_> {
+        Value::Text(Cow::Borrowed(text.as_bytes()))
+    }
+
+    fn at(time: i64, arrival: u64) -> Stamp {
+        Stamp { time, arrival }
+    }
+
+    /// Adds a value as a row does; returns by how much the aggregate says it grew.
+    fn add(aggregate: &mut Aggregate, value: &Value<'_>, stamp: Stamp) -> isize {
+        let mut bytes = Vec::new();
+        match aggregate {
+            Aggregate::Sum(_) | Aggregate::Moments(_) | Aggregate::Sketch(_) => {
+                let number = value.number().unwrap_or(Number::Null);
+                aggregate.add_number(number).expect("it fits")
+            }
+            Aggregate::Distinct(_) if value.is_null() => 0,
+            Aggregate::Distinct(_) => {
+                row::key::push(value, 1, &mut bytes);
+                aggregate.add_key(&bytes)
+            }
+            Aggregate::Rows(_) => {
+                packed::push(value, &mut bytes);
+                packed::push(&Value::Int(stamp.time), &mut bytes);
+                aggregate.add_row(&bytes, stamp)
+            }
+            Aggregate::Extent { .. } => {
+                aggregate.extend(stamp.time);
+                0
+            }
+            _ => aggregate.add_value(value, stamp),
         }
-        sum
     }
 
-    #[test]
-    fn sums_lose_nothing_on_the_way() {
-        let sum = sum_of(&[Number::Float(1e17), Number::Float(1.0), Number::Float(-1e17)]);
-        assert_eq!(sum.value(), Value::Float(1.0));
-        let tenths = vec![Number::Float(0.1); 10];
-        assert_eq!(sum_of(&tenths).value(), Value::Float(1.0));
-    }
-
-    #[test]
-    fn whole_sums_are_exact_beyond_64_bits() {
-        let sum = sum_of(&[Number::Int(i64::MAX), Number::Int(i64::MAX)]);
-        assert_eq!(sum.value(), Value::Text(Cow::Borrowed(b"18446744073709551614")));
-        assert_eq!(sum_of(&[Number::Int(2), Number::Int(3)]).value(), Value::Int(5));
-    }
-
-    #[test]
-    fn merging_is_adding() {
-        let floats: Vec<Number> = (0..99).map(|i| Number::Float(f64::from(i) * 0.7)).collect();
-        let mut merged = Sum::default();
-        for part in floats.chunks(7) {
-            merged.merge(&sum_of(part)).expect("it fits");
+    fn of(function: Function, values: &[(Value<'_>, Stamp)]) -> Aggregate {
+        let mut aggregate = function.empty();
+        for (value, stamp) in values {
+            add(&mut aggregate, value, *stamp);
         }
-        assert_eq!(merged.value(), sum_of(&floats).value());
+        aggregate
+    }
+
+    #[test]
+    fn a_cell_is_as_small_as_a_sum() {
+        assert!(size_of::<Aggregate>() <= 64);
     }
 
     #[test]
     fn of_nothing_a_count_is_0_and_all_else_null() {
-        assert_eq!(Function::Count.empty().value(), Value::Int(0));
-        for function in [Function::Sum, Function::Avg, Function::Min, Function::Max] {
-            assert_eq!(function.empty().value(), Value::Null);
+        for function in ALL {
+            let counts = [Function::CountRows, Function::Count, Function::Distinct];
+            let none = if counts.contains(&function) { Value::Int(0) } else { Value::Null };
+            assert_eq!(function.empty().value(), none, "{function:?}");
         }
+        let measures = [Measure::Mean, Measure::Variance(0), Measure::Deviation(1)];
+        for (function, measure) in
+            [Function::Sum, Function::Moments, Function::Moments].into_iter().zip(measures)
+        {
+            assert_eq!(function.empty().measure(measure), Value::Null, "{measure:?}");
+        }
+        assert_eq!(Function::Extent.empty().extent(), None);
     }
 
     #[test]
     fn null_is_skipped_and_extremes_compare_as_numbers() {
-        let mut least = Function::Min.empty();
-        for text in ["10", "9", "x"] {
-            least.add_value(&Value::Text(Cow::Borrowed(text.as_bytes())));
+        let values = [text("10"), text("9"), text("x"), Value::Null].map(|value| (value, at(0, 0)));
+        assert_eq!(of(Function::Min, &values).value(), text("9"));
+        assert_eq!(of(Function::Max, &values).value(), text("x"));
+        assert_eq!(of(Function::Max, &values[..2]).value(), text("10"));
+        assert_eq!(of(Function::Count, &values).value(), Value::Int(3));
+        assert_eq!(of(Function::Distinct, &values).value(), Value::Int(3));
+    }
+
+    #[test]
+    fn nan_is_the_greatest_number() {
+        let values = [Value::Float(f64::NAN), Value::Float(1.0)].map(|value| (value, at(0, 0)));
+        assert_eq!(of(Function::Min, &values).value(), Value::Float(1.0));
+        let Value::Float(greatest) = of(Function::Max, &values).value() else { panic!("no float") };
+        assert!(greatest.is_nan());
+    }
+
+    #[test]
+    fn first_and_last_go_by_time_then_by_arrival_whatever_the_order_of_panes() {
+        let rows = [
+            (text("late"), at(3, 0)),
+            (text("one"), at(1, 5)),
+            (Value::Null, at(0, 1)),
+            (text("another"), at(1, 4)),
+            (text("last"), at(3, 2)),
+        ];
+        for (function, told) in [(Function::First, "another"), (Function::Last, "last")] {
+            assert_eq!(of(function, &rows).value(), text(told), "{function:?}");
+            let mut merged = function.empty();
+            for row in rows.iter().rev() {
+                merged.merge(&of(function, std::slice::from_ref(row))).expect("it fits");
+            }
+            assert_eq!(merged.value(), text(told), "{function:?}");
         }
-        least.add_value(&Value::Null);
-        assert_eq!(least.value(), Value::Text(Cow::Borrowed(b"9")));
+    }
+
+    #[test]
+    fn arrays_are_json_in_the_order_of_rows() {
+        let odd = Value::Text(Cow::Borrowed(b"\xff"));
+        let rows = [
+            (text("007"), at(2, 1)),
+            (text("1.50"), at(1, 2)),
+            (Value::Null, at(1, 3)),
+            (odd, at(1, 4)),
+            (Value::Str(Cow::Borrowed(b"7\"")), at(1, 5)),
+            (Value::Json(Cow::Borrowed(b"[1]")), at(3, 6)),
+            (Value::Float(f64::NAN), at(3, 7)),
+        ];
+        let told = br#"[1.50,{"b64":"/w=="},"7\"","007",[1],null]"#;
+        assert_eq!(of(Function::Array, &rows).value(), Value::Json(Cow::Borrowed(&told[..])));
+    }
+
+    #[test]
+    fn the_extent_is_that_of_all_panes() {
+        let rows = [5, -3, 8].map(|time| (Value::Null, at(time, 0)));
+        let mut extent = of(Function::Extent, &rows[..2]);
+        assert_eq!(extent.extent(), Some((-3, 5, 2)));
+        extent.merge(&Function::Extent.empty()).expect("it fits");
+        extent.merge(&of(Function::Extent, &rows[2..])).expect("it fits");
+        assert_eq!(extent.extent(), Some((-3, 8, 3)));
+    }
+
+    fn values() -> impl Strategy<Value = Value<'static>> {
+        let bytes = prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..6),
+            "[a-c]{0,2}".prop_map(String::into_bytes),
+            "-?[0-9]{1,3}(\\.[0-9])?".prop_map(String::into_bytes),
+        ];
+        prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            any::<i64>().prop_map(Value::Int),
+            (-5..5_i64).prop_map(Value::Int),
+            (-1e6..1e6_f64).prop_map(Value::Float),
+            any::<u64>().prop_map(|bits| Value::Float(f64::from_bits(bits))),
+            bytes.clone().prop_map(|bytes| Value::Text(Cow::Owned(bytes))),
+            bytes.clone().prop_map(|bytes| Value::Str(Cow::Owned(bytes))),
+            bytes.prop_map(|bytes| Value::Json(Cow::Owned(bytes))),
+        ]
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<(Value<'static>, Stamp)>> {
+        let stamps = (-9..9_i64, any::<u64>()).prop_map(|(time, arrival)| at(time, arrival));
+        proptest::collection::vec((values(), stamps), 0..30)
+    }
+
+    /// All that can be read from an aggregate, to the last bit.
+    fn told(aggregate: &Aggregate) -> String {
+        let half = Part::of("0.5").expect("a part");
+        let measures = [
+            Measure::Itself,
+            Measure::Mean,
+            Measure::Variance(0),
+            Measure::Deviation(1),
+            Measure::Percentile(half),
+        ];
+        let values = measures.map(|measure| aggregate.measure(measure));
+        format!("{values:?} {:?} {}", aggregate.extent(), aggregate.store())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_restored_tells_and_goes_on_the_same(before in rows(), after in rows()) {
+            for function in ALL {
+                let mut aggregate = of(function, &before);
+                let stored = aggregate.store().to_string();
+                let parsed = serde_json::from_str(&stored).expect("JSON");
+                let mut restored = function.restore(&parsed).expect("what was stored");
+                prop_assert_eq!(told(&restored), told(&aggregate));
+                let (mut merged, more) = (restored.clone(), of(function, &after));
+                merged.merge(&more).expect("it fits");
+                for (value, stamp) in &after {
+                    add(&mut aggregate, value, *stamp);
+                    add(&mut restored, value, *stamp);
+                }
+                prop_assert_eq!(told(&restored), told(&aggregate));
+                let mut whole = of(function, &before);
+                whole.merge(&more).expect("it fits");
+                prop_assert_eq!(told(&merged), told(&whole));
+            }
+        }
+
+        #[test]
+        fn heap_bytes_are_what_was_said_on_the_way(rows in rows()) {
+            for function in ALL {
+                let mut aggregate = function.empty();
+                let mut bytes = 0_usize;
+                for (value, stamp) in &rows {
+                    bytes = bytes.wrapping_add_signed(add(&mut aggregate, value, *stamp));
+                }
+                prop_assert_eq!(bytes, aggregate.heap_bytes());
+            }
+        }
+
+        #[test]
+        fn no_text_makes_a_restored_aggregate_fail(stored in "[\\[\\]{}\",0-9a-f:-]{0,12}") {
+            if let Ok(parsed) = serde_json::from_str(&stored) {
+                for function in ALL {
+                    if let Some(restored) = function.restore(&parsed) {
+                        told(&restored);
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,15 +1,15 @@
 //! From lines to what the engine counts: the query, compiled once the schema is known.
 
-use row::expr::{Expr, compile};
+use row::expr::{self, Expr};
 use row::field::{Bad, Reader, Row};
 use row::key::{self, Key};
 use row::schema::Schema;
 use row::sql::{Item, Refused};
 use row::time::{Clock, TIME_MS_MAX};
-use row::value::{Number, Value};
+use row::value::{Fault, Number, Value};
 
-use crate::aggregate::{Aggregate, Function};
-use crate::query::Query;
+use crate::aggregate::{Aggregate, Function, Stamp, packed};
+use crate::query::{self, Query, RowScope};
 
 /// Reads rows of one schema for one query.
 #[derive(Debug)]
@@ -26,10 +26,31 @@ struct Asked {
     keys: Vec<Expr>,
     /// The slot of the key, when that is one column as it is.
     key_slot: Option<u16>,
-    arguments: Vec<Expr>,
-    /// The arguments that are taken as numbers.
-    numeric: Vec<usize>,
-    aggregates: Vec<(Function, usize)>,
+    /// The conditions of FILTER clauses.
+    conditions: Vec<Expr>,
+    arguments: Vec<Argument>,
+    aggregates: Vec<Call>,
+    /// The expressions of `--each`; none when the query has aggregates.
+    each: Vec<Expr>,
+}
+
+/// An argument of aggregates.
+#[derive(Debug)]
+struct Argument {
+    expr: Expr,
+    condition: Option<usize>,
+    numeric: bool,
+    keyed: bool,
+    /// Whether its value may fail, and nothing else of it is computed beforehand.
+    checked: bool,
+}
+
+/// An aggregate, and where what it is given stands.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    function: Function,
+    argument: usize,
+    condition: Option<usize>,
 }
 
 /// Where the event time is.
@@ -46,7 +67,14 @@ struct Time {
 pub struct Scratch {
     /// The key's bytes, as [`row::key`] writes them, unless they stand in the line.
     key: Vec<u8>,
+    /// Of every condition, whether the row passes.
+    passed: Vec<bool>,
+    /// Of every argument that is taken as a number: it, or NULL when the row does not pass.
     numbers: Vec<Number>,
+    /// Of every argument whose values are told apart: it as a key, empty for NULL.
+    keys: Vec<Vec<u8>>,
+    /// The packed values of `--each`.
+    row: Vec<u8>,
 }
 
 /// A row that was read, with what the query asks of it.
@@ -67,30 +95,38 @@ impl Intake {
         schema: Schema,
     ) -> Result<Intake, (String, String)> {
         let mut reader = Reader::new(schema);
-        let mut compile_item = |item: &Item, option: &str| {
-            let compiled = compile(&item.ast, &item.text, &mut |name: &str| reader.slot(name));
+        let mut compile = |item: &Item, option: &str| {
+            let mut scope = RowScope(|name: &str| reader.slot(name));
+            let compiled = expr::compile(&item.ast, &item.text, &mut scope);
             compiled.map_err(|refused: Refused| (option.to_owned(), refused.to_string()))
         };
         let time = match time {
             Some((item, clock)) => {
-                let expr = compile_item(item, "--time")?;
+                let expr = compile(item, "--time")?;
                 let ms_slot = expr.as_slot().filter(|_| clock.takes_ms());
                 Some(Time { expr, clock, ms_slot })
             }
             None => None,
         };
-        let filter = query.filter.as_ref().map(|item| compile_item(item, "--where")).transpose()?;
-        let keys = query.keys.iter().map(|item| compile_item(item, "--by"));
+        let filter = query.filter.as_ref().map(|item| compile(item, "--where")).transpose()?;
+        let keys = query.keys.iter().map(|item| compile(item, "--by"));
         let keys: Vec<Expr> = keys.collect::<Result<_, _>>()?;
         let key_slot = if let [key] = keys.as_slice() { key.as_slot() } else { None };
-        let mut arguments = Vec::with_capacity(query.arguments.len());
-        for argument in &query.arguments {
-            arguments.push(compile_item(&argument.item, &argument.item.text)?);
-        }
-        let numeric = (0..arguments.len()).filter(|&at| query.arguments[at].numeric).collect();
-        let call = |call: &crate::query::AggregateCall| (call.function, call.argument.unwrap_or(0));
+        let mut of_text = |item: &Item| compile(item, &item.text);
+        let conditions = query.conditions.iter().map(&mut of_text).collect::<Result<_, _>>()?;
+        let each = query.each().unwrap_or_default().iter().map(&mut of_text);
+        let each = each.collect::<Result<_, _>>()?;
+        let argument = |argument: &query::Argument| {
+            of_text(&argument.item).map(|expr| Argument::new(expr, argument))
+        };
+        let arguments = query.arguments.iter().map(argument).collect::<Result<_, _>>()?;
+        let call = |call: &query::AggregateCall| Call {
+            function: call.function,
+            argument: call.argument.unwrap_or(0),
+            condition: call.condition,
+        };
         let aggregates = query.aggregates.iter().map(call).collect();
-        let asked = Asked { time, filter, keys, key_slot, arguments, numeric, aggregates };
+        let asked = Asked { time, filter, keys, key_slot, conditions, arguments, aggregates, each };
         Ok(Intake { reader, asked })
     }
 
@@ -105,7 +141,15 @@ impl Intake {
     }
 }
 
-impl Taken<'_> {
+impl Argument {
+    fn new(expr: Expr, asked: &query::Argument) -> Argument {
+        let &query::Argument { condition, numeric, keyed, .. } = asked;
+        let checked = !numeric && !keyed && expr.as_slot().is_none();
+        Argument { expr, condition, numeric, keyed, checked }
+    }
+}
+
+impl<'r> Taken<'r> {
     /// The row's event time in milliseconds since the epoch; `None` when rows have the time of
     /// their arrival.
     ///
@@ -135,7 +179,7 @@ impl Taken<'_> {
         }
     }
 
-    /// Puts the row's key and the numbers that aggregates take into `scratch`.
+    /// Puts the row's key and what aggregates take into `scratch`.
     ///
     /// # Errors
     /// When an expression has no value: then nothing of the row may count.
@@ -144,18 +188,57 @@ impl Taken<'_> {
         if self.text_key().is_none() {
             self.write_key(&mut scratch.key)?;
         }
-        scratch.numbers.resize(self.asked.arguments.len(), Number::Null);
-        for &at in &self.asked.numeric {
-            let argument = &self.asked.arguments[at];
-            let digits = argument.as_slot().and_then(|slot| self.row.digits(slot));
-            scratch.numbers[at] = match digits {
-                Some(int) => Number::Int(int),
-                None => argument.number(self.row).map_err(Bad::Value)?,
-            };
+        if !self.asked.conditions.is_empty() {
+            self.pass_conditions(&mut scratch.passed)?;
         }
-        for (at, expr) in self.asked.arguments.iter().enumerate() {
-            if expr.as_slot().is_none() && !self.asked.numeric.contains(&at) {
-                expr.value(self.row).map_err(Bad::Value)?;
+        scratch.numbers.resize(self.asked.arguments.len(), Number::Null);
+        for (at, argument) in self.asked.arguments.iter().enumerate() {
+            let passes = argument.condition.is_none_or(|condition| scratch.passed[condition]);
+            if argument.numeric {
+                scratch.numbers[at] = if passes { self.number(argument)? } else { Number::Null };
+            }
+            if argument.keyed {
+                scratch.keys.resize_with(self.asked.arguments.len(), Vec::new);
+                self.write_argument(argument, passes, &mut scratch.keys[at])?;
+            }
+            if argument.checked && passes {
+                argument.expr.value(self.row).map_err(Bad::Value)?;
+            }
+        }
+        scratch.row.clear();
+        for expr in &self.asked.each {
+            packed::push(&expr.value(self.row).map_err(Bad::Value)?, &mut scratch.row);
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&self, argument: &Argument) -> Result<Number, Bad> {
+        match argument.expr.as_slot().and_then(|slot| self.row.digits(slot)) {
+            Some(int) => Ok(Number::Int(int)),
+            None => argument.expr.number(self.row).map_err(Bad::Value),
+        }
+    }
+
+    fn pass_conditions(&self, passed: &mut Vec<bool>) -> Result<(), Bad> {
+        passed.clear();
+        for condition in &self.asked.conditions {
+            passed.push(condition.truth(self.row).map_err(Bad::Value)? == Some(true));
+        }
+        Ok(())
+    }
+
+    fn write_argument(
+        &self,
+        argument: &Argument,
+        passes: bool,
+        written: &mut Vec<u8>,
+    ) -> Result<(), Bad> {
+        written.clear();
+        if passes {
+            let value = argument.expr.value(self.row).map_err(Bad::Value)?;
+            if !value.is_null() {
+                key::push(&value, 1, written);
             }
         }
         Ok(())
@@ -186,7 +269,8 @@ impl Taken<'_> {
         Ok(())
     }
 
-    /// Adds the row to its aggregates.
+    /// Adds the row to its aggregates; with `scratch` as [`Taken::prepare`] left it. Returns by
+    /// how many bytes of heap they grew; less than none, when a value that was kept had more.
     ///
     /// # Errors
     /// When a sum leaves 128 bits.
@@ -195,20 +279,37 @@ impl Taken<'_> {
         &self,
         scratch: &Scratch,
         aggregates: &mut [Aggregate],
-    ) -> Result<(), row::value::Fault> {
-        for (aggregate, &(function, argument)) in aggregates.iter_mut().zip(&self.asked.aggregates)
-        {
-            match function {
-                Function::CountRows => aggregate.count(),
-                Function::Sum | Function::Avg => {
-                    aggregate.add_number(scratch.numbers[argument])?;
+        stamp: Stamp,
+    ) -> Result<isize, Fault> {
+        let mut grown = 0;
+        for (aggregate, &call) in aggregates.iter_mut().zip(&self.asked.aggregates) {
+            let passes = call.condition.is_none_or(|condition| scratch.passed[condition]);
+            match call.function {
+                Function::CountRows if passes => aggregate.count(),
+                Function::Sum | Function::Moments | Function::Sketch => {
+                    grown += aggregate.add_number(scratch.numbers[call.argument])?;
                 }
-                Function::Count | Function::Min | Function::Max => {
+                Function::Distinct => grown += aggregate.add_key(&scratch.keys[call.argument]),
+                Function::Extent => aggregate.extend(stamp.time),
+                Function::Rows => grown += aggregate.add_row(&scratch.row, stamp),
+                _ if passes => {
                     // Whether it has a value was seen when the row was prepared.
-                    let value = self.asked.arguments[argument].value(self.row);
-                    aggregate.add_value(&value.unwrap_or(Value::Null));
+                    let value = self.asked.arguments[call.argument].expr.value(self.row);
+                    grown += aggregate.add_value(&value.unwrap_or(Value::Null), stamp);
                 }
+                _ => {}
             }
+        }
+        Ok(grown)
+    }
+
+    /// Appends the row's values of `--each` to `values`.
+    ///
+    /// # Errors
+    /// When an expression has no value.
+    pub fn each(&self, values: &mut Vec<Value<'r>>) -> Result<(), Bad> {
+        for expr in &self.asked.each {
+            values.push(expr.value(self.row).map_err(Bad::Value)?);
         }
         Ok(())
     }

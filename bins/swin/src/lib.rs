@@ -206,6 +206,7 @@ impl Args {
             filter: self.filter.as_deref(),
             having: self.having.as_deref(),
             aggregates: self.aggregates.iter().map(String::as_str).collect(),
+            each: false,
         };
         Query::parse(&texts).map_err(|(option, reason)| Error::caller(option, reason))
     }

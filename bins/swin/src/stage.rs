@@ -9,6 +9,7 @@ use row::sql::Item;
 use row::time::Clock;
 use row::value::Fault;
 
+use crate::aggregate::Stamp;
 use crate::engine::{Engine, Verdict};
 use crate::intake::{Intake, Scratch};
 use crate::output::Output;
@@ -162,7 +163,7 @@ impl Stage {
         if self.intake.is_none() && self.begin(line)? {
             return Ok(());
         }
-        match self.count(line, out) {
+        match self.count(number, line, out) {
             Ok(()) => Ok(()),
             Err(Refusal::Bad(reason)) => self.bad(number, &reason, line),
             Err(Refusal::Late(by_ms)) => {
@@ -188,7 +189,7 @@ impl Stage {
 
     /// Reads a row and counts it. The order is: read, time, watermark, then the condition.
     #[inline]
-    fn count(&mut self, line: &[u8], out: &mut Output) -> Result<(), Refusal> {
+    fn count(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<(), Refusal> {
         let Some(intake) = &mut self.intake else { return Ok(()) };
         let taken = intake.read(line)?;
         let time = match taken.time()? {
@@ -211,8 +212,9 @@ impl Stage {
         taken.prepare(&mut self.scratch)?;
         let aggregates = self.engine.aggregates(self.partition, taken.key(&self.scratch), time);
         let aggregates = aggregates.map_err(|halt| Refusal::Halt(halt.to_string()))?;
-        let added = taken.add_to(&self.scratch, aggregates);
-        added.map_err(|fault| Refusal::Halt(format!("sum: {fault}")))
+        let stamp = Stamp { time, arrival: number };
+        let added = taken.add_to(&self.scratch, aggregates, stamp);
+        added.map(|_| ()).map_err(|fault| Refusal::Halt(fault.to_string()))
     }
 
     /// Takes a row that cannot be read.

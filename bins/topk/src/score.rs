@@ -48,7 +48,7 @@ impl<'a> Score<'a> {
         match value.number() {
             Ok(number) => Score::of_number(number),
             Err(Fault::Overflow) => Score::of_number(long_number(&value)),
-            Err(Fault::NotANumber) => match value {
+            Err(Fault::NotANumber | Fault::Sum) => match value {
                 Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes) => Score::Text(bytes),
                 other => other
                     .bytes()

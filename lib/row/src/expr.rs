@@ -216,20 +216,38 @@ impl Expr {
     fn value_of<'r>(&'r self, id: Id, row: impl Fields<'r>) -> Result<Value<'r>, Fault> {
         Ok(match self.node(id) {
             Node::Slot(slot) => row.field(*slot),
-            Node::Constant(value) => borrowed(value),
+            Node::Constant(value) => value.as_borrowed(),
             Node::Negate(_) | Node::Arithmetic(..) => from_number(self.number_of(id, row)?),
             Node::Case(operand, branches, otherwise) => {
                 let chosen = self.branch(*operand, branches, *otherwise, row)?;
                 return chosen.map_or(Ok(Value::Null), |id| self.value_of(id, row));
             }
-            Node::Cast(to, of) => cast(*to, &self.value_of(*of, row)?)?,
+            Node::Cast(to, of) => self.cast(*to, *of, row)?,
             Node::Call(function, arguments) => {
-                return function.call(arguments.len(), |at| self.value_of(arguments[at], row));
+                let value = |at: usize| self.value_of(arguments[at], row);
+                let number = |at: usize| self.number_of(arguments[at], row);
+                return function.call(arguments.len(), value, number);
             }
             _ => match self.truth_of(id, row)? {
                 Some(truth) => Value::Bool(truth),
                 None => Value::Null,
             },
+        })
+    }
+
+    fn cast<'r>(&'r self, to: Type, of: Id, row: impl Fields<'r>) -> Result<Value<'r>, Fault> {
+        Ok(match to {
+            Type::Int => match self.number_of(of, row)? {
+                Number::Float(float) => from_number(whole(float.trunc())?),
+                number => from_number(number),
+            },
+            Type::Float => self.number_of(of, row)?.as_f64().map_or(Value::Null, Value::Float),
+            Type::Text => {
+                let value = self.value_of(of, row)?;
+                let bytes = value.bytes().map(|bytes| Cow::Owned(bytes.into_owned()));
+                bytes.map_or(Value::Null, Value::Str)
+            }
+            Type::Bool => self.value_of(of, row)?.truth().map_or(Value::Null, Value::Bool),
         })
     }
 
@@ -250,15 +268,6 @@ impl Expr {
             }
         }
         Ok(otherwise)
-    }
-}
-
-fn borrowed<'r>(value: &'r Value<'static>) -> Value<'r> {
-    match value {
-        Value::Text(bytes) => Value::Text(Cow::Borrowed(bytes)),
-        Value::Str(bytes) => Value::Str(Cow::Borrowed(bytes)),
-        Value::Json(bytes) => Value::Json(Cow::Borrowed(bytes)),
-        other => other.clone(),
     }
 }
 
@@ -296,23 +305,6 @@ fn compute(operator: Operator, left: Number, right: Number) -> Result<Number, Fa
         Operator::Divide | Operator::Remainder if right == 0.0 => Number::Null,
         Operator::Divide => Number::Float(left / right),
         Operator::Remainder => Number::Float(left % right),
-    })
-}
-
-fn cast(to: Type, value: &Value<'_>) -> Result<Value<'static>, Fault> {
-    if value.is_null() {
-        return Ok(Value::Null);
-    }
-    Ok(match to {
-        Type::Int => match value.number()? {
-            Number::Float(float) => from_number(whole(float.trunc())?),
-            number => from_number(number),
-        },
-        Type::Float => value.number()?.as_f64().map_or(Value::Null, Value::Float),
-        Type::Text => {
-            value.bytes().map_or(Value::Null, |bytes| Value::Str(Cow::Owned(bytes.into_owned())))
-        }
-        Type::Bool => value.truth().map_or(Value::Null, Value::Bool),
     })
 }
 

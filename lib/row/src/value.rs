@@ -53,6 +53,8 @@ impl Number {
 pub enum Fault {
     /// A whole number left 64 bits.
     Overflow,
+    /// A sum of whole numbers left 128 bits.
+    Sum,
     /// A field that a number is asked of holds something else.
     NotANumber,
 }
@@ -61,6 +63,7 @@ impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Fault::Overflow => "a whole number left 64 bits",
+            Fault::Sum => "a sum of whole numbers left 128 bits",
             Fault::NotANumber => "not a number",
         })
     }
@@ -232,16 +235,37 @@ impl Value<'_> {
         }
     }
 
+    /// The same value, with bytes that are borrowed from this one.
+    #[must_use]
+    pub fn as_borrowed(&self) -> Value<'_> {
+        match self {
+            Value::Null => Value::Null,
+            Value::Bool(truth) => Value::Bool(*truth),
+            Value::Int(int) => Value::Int(*int),
+            Value::Float(float) => Value::Float(*float),
+            Value::Text(bytes) => Value::Text(Cow::Borrowed(bytes)),
+            Value::Str(bytes) => Value::Str(Cow::Borrowed(bytes)),
+            Value::Json(bytes) => Value::Json(Cow::Borrowed(bytes)),
+        }
+    }
+
+    /// The value as a number, a whole one too long for 64 bits as a float: NULL for NULL.
+    ///
+    /// # Errors
+    /// [`Fault::NotANumber`] when it is none.
+    pub fn wide_number(&self) -> Result<Number, Fault> {
+        let number = self.number();
+        if number != Err(Fault::Overflow) {
+            return number;
+        }
+        let bytes = self.bytes().unwrap_or_default();
+        let float = fast_float2::parse::<f64, _>(bytes.trim_ascii());
+        float.map(Number::Float).map_err(|_| Fault::NotANumber)
+    }
+
     /// The number that the value reads as, if any; numbers too long for 64 bits as floats.
     fn loose_number(&self) -> Option<Number> {
-        match self.number() {
-            Ok(Number::Null) | Err(Fault::NotANumber) => None,
-            Ok(number) => Some(number),
-            Err(Fault::Overflow) => {
-                let bytes = self.bytes()?;
-                fast_float2::parse::<f64, _>(bytes.trim_ascii()).ok().map(Number::Float)
-            }
-        }
+        self.wide_number().ok().filter(|number| *number != Number::Null)
     }
 
     /// How two values compare in an expression: as numbers when both read as numbers, else as

@@ -50,11 +50,13 @@ impl Function {
         })
     }
 
-    /// The function's value over arguments that are computed when they are needed.
+    /// The function's value over arguments that are computed, as values or as numbers, when they
+    /// are needed.
     pub(super) fn call<'r>(
         self,
         count: usize,
         argument: impl Fn(usize) -> Result<Value<'r>, Fault>,
+        number: impl Fn(usize) -> Result<Number, Fault>,
     ) -> Result<Value<'r>, Fault> {
         match self {
             Function::Coalesce => {
@@ -72,13 +74,13 @@ impl Function {
                 Ok(if equal { Value::Null } else { value })
             }
             Function::Abs | Function::Round | Function::Floor | Function::Ceil => {
-                let decimals = if count > 1 { argument(1)?.number()? } else { Number::Int(0) };
-                Ok(from_number(self.of_number(argument(0)?.number()?, decimals)?))
+                let decimals = if count > 1 { number(1)? } else { Number::Int(0) };
+                Ok(from_number(self.of_number(number(0)?, decimals)?))
             }
             Function::Lower | Function::Upper | Function::Length => Ok(self.of_text(&argument(0)?)),
             Function::Substr => {
-                let from = argument(1)?.number()?;
-                let most = if count > 2 { argument(2)?.number()? } else { Number::Int(i64::MAX) };
+                let from = number(1)?;
+                let most = if count > 2 { number(2)? } else { Number::Int(i64::MAX) };
                 Ok(substr(&argument(0)?, from, most))
             }
         }
