@@ -1,25 +1,80 @@
 //! The quantities that options take: durations, sizes and ranges.
 
+use std::cmp::Ordering;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// A duration option: `250ms`, `10s`, `15m`, `1h`, `1d`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// A duration option: `250ms`, `10s`, `15m`, `1h`, `1d`, `1w`.
+///
+/// Spans are equal when they are as long, whatever unit they were written in.
+#[derive(Clone, Copy, Debug)]
 pub struct Span {
     ms: i64,
+    unit: Unit,
+}
+
+/// The unit that a duration was written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// `ms`
+    Millisecond,
+    /// `s`
+    Second,
+    /// `m`
+    Minute,
+    /// `h`
+    Hour,
+    /// `d`
+    Day,
+    /// `w`
+    Week,
+}
+
+impl Unit {
+    /// Its length in milliseconds; of a day and a week, where no clock is changed.
+    #[must_use]
+    pub const fn ms(self) -> i64 {
+        match self {
+            Unit::Millisecond => 1,
+            Unit::Second => 1_000,
+            Unit::Minute => 60_000,
+            Unit::Hour => 3_600_000,
+            Unit::Day => 86_400_000,
+            Unit::Week => 7 * 86_400_000,
+        }
+    }
+
+    /// Whether it belongs to the calendar of a time zone, where summer time makes a day longer or
+    /// shorter.
+    #[must_use]
+    pub const fn is_calendar(self) -> bool {
+        matches!(self, Unit::Day | Unit::Week)
+    }
 }
 
 impl Span {
     /// A span of `ms` milliseconds.
     #[must_use]
     pub const fn from_ms(ms: i64) -> Span {
-        Span { ms }
+        Span { ms, unit: Unit::Millisecond }
     }
 
     /// The span in milliseconds, never negative.
     #[must_use]
     pub const fn ms(self) -> i64 {
         self.ms
+    }
+
+    /// The unit that it was written in.
+    #[must_use]
+    pub const fn unit(self) -> Unit {
+        self.unit
+    }
+
+    /// How many of its unit it is.
+    #[must_use]
+    pub const fn count(self) -> i64 {
+        self.ms / self.unit.ms()
     }
 
     /// The span as a standard duration.
@@ -29,26 +84,48 @@ impl Span {
     }
 }
 
+impl PartialEq for Span {
+    fn eq(&self, other: &Span) -> bool {
+        self.ms == other.ms
+    }
+}
+
+impl Eq for Span {}
+
+impl PartialOrd for Span {
+    fn partial_cmp(&self, other: &Span) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Span {
+    fn cmp(&self, other: &Span) -> Ordering {
+        self.ms.cmp(&other.ms)
+    }
+}
+
 impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Span, String> {
+        const KNOWN: &str = "250ms, 10s, 15m, 1h, 1d, 1w";
         let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
-        let unit_ms = match &text[digits.len()..] {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "" => return Err("a duration has a unit: 250ms, 10s, 15m, 1h, 1d".to_owned()),
-            unit => return Err(format!("no unit {unit}: a duration is 250ms, 10s, 15m, 1h, 1d")),
+        let unit = match &text[digits.len()..] {
+            "ms" => Unit::Millisecond,
+            "s" => Unit::Second,
+            "m" => Unit::Minute,
+            "h" => Unit::Hour,
+            "d" => Unit::Day,
+            "w" => Unit::Week,
+            "" => return Err(format!("a duration has a unit: {KNOWN}")),
+            unit => return Err(format!("no unit {unit}: a duration is {KNOWN}")),
         };
         let count: i64 = match digits.parse() {
             Ok(count) if count >= 0 => count,
             _ => return Err("a duration is a whole number and a unit, as 10s".to_owned()),
         };
-        let ms = count.checked_mul(unit_ms).ok_or("too long a duration")?;
-        Ok(Span { ms })
+        let ms = count.checked_mul(unit.ms()).ok_or("too long a duration")?;
+        Ok(Span { ms, unit })
     }
 }
 
@@ -113,9 +190,19 @@ mod tests {
     fn durations_have_units() {
         assert_eq!("250ms".parse(), Ok(Span::from_ms(250)));
         assert_eq!("1d".parse(), Ok(Span::from_ms(86_400_000)));
+        assert_eq!("7d".parse::<Span>(), "1w".parse());
         for bad in ["", "10", "s", "-1s", "1.5s", "10x", "9223372036854775807d"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_duration_remembers_its_unit() {
+        let unit = |text: &str| text.parse::<Span>().map(|span| (span.unit(), span.count()));
+        assert_eq!(unit("24h"), Ok((Unit::Hour, 24)));
+        assert_eq!(unit("1d"), Ok((Unit::Day, 1)));
+        assert_eq!(unit("2w"), Ok((Unit::Week, 2)));
+        assert!(Unit::Week.is_calendar() && !Unit::Hour.is_calendar());
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Times of rows, as milliseconds since the epoch.
 
+use std::borrow::Cow;
+
 use jiff::civil::DateTime;
-use jiff::fmt::strtime::BrokenDownTime;
+use jiff::fmt::strtime::{self, BrokenDownTime};
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::tz::TimeZone;
 use jiff::{RoundMode, Timestamp, TimestampRound, Unit};
 
-use crate::value::{Number, Value};
+use crate::value::{Number, Value, write_int};
 
 /// The greatest time that is one, in milliseconds since the epoch, and the least one negated: far
 /// beyond every calendar, and far from where sums of times would overflow.
@@ -125,6 +128,101 @@ impl Clock {
     }
 }
 
+/// How times are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// Milliseconds since the epoch.
+    #[default]
+    Millis,
+    /// RFC 3339, always with milliseconds, so that text is sorted as its times are.
+    Rfc3339,
+    /// A format of strftime.
+    Strftime(String),
+}
+
+impl std::str::FromStr for Shape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shape, String> {
+        match text {
+            "ms" => Ok(Shape::Millis),
+            "rfc3339" => Ok(Shape::Rfc3339),
+            format if format.contains('%') => {
+                let epoch = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+                let known = strtime::format(format, &epoch).map_err(|error| error.to_string());
+                known.map(|_| Shape::Strftime(format.to_owned()))
+            }
+            _ => Err("there are ms, rfc3339 and formats as %Y-%m-%d".to_owned()),
+        }
+    }
+}
+
+/// Writes times.
+#[derive(Clone, Debug)]
+pub struct Stamp {
+    shape: Shape,
+    zone: TimeZone,
+}
+
+impl Stamp {
+    /// Writes times in `shape`, as a clock in `zone` shows them.
+    #[must_use]
+    pub fn new(shape: Shape, zone: TimeZone) -> Stamp {
+        Stamp { shape, zone }
+    }
+
+    /// The time `ms` (since the epoch): a number, or text. What the calendar does not reach, which
+    /// ends with the year 9999, stays a number.
+    #[must_use]
+    pub fn value(&self, ms: i64) -> Value<'static> {
+        let mut text = Vec::new();
+        if self.write_text(ms, &mut text) {
+            Value::Str(Cow::Owned(text))
+        } else {
+            Value::Int(ms)
+        }
+    }
+
+    /// Appends [`Stamp::value`] as bytes.
+    pub fn write(&self, ms: i64, out: &mut Vec<u8>) {
+        let start = out.len();
+        if !self.write_text(ms, out) {
+            out.truncate(start);
+            write_int(ms, out);
+        }
+    }
+
+    /// Appends the time as text; false, with scraps appended, when it is to be a number.
+    fn write_text(&self, ms: i64, out: &mut Vec<u8>) -> bool {
+        if self.shape == Shape::Millis {
+            return false;
+        }
+        let Ok(stamp) = Timestamp::from_millisecond(ms) else { return false };
+        let zoned = stamp.to_zoned(self.zone.clone());
+        // RFC 3339 has years of four digits.
+        let common_era = (0..=9999).contains(&zoned.year());
+        let offset = zoned.offset();
+        match &self.shape {
+            Shape::Millis => false,
+            Shape::Rfc3339 if !common_era => false,
+            // Before there were zones a town had an offset of its own, to the second, which
+            // RFC 3339 cannot write.
+            Shape::Rfc3339 if self.zone == TimeZone::UTC || offset.seconds() % 60 != 0 => {
+                RFC3339.print_timestamp(&stamp, &mut *out).is_ok()
+            }
+            Shape::Rfc3339 => {
+                RFC3339.print_timestamp_with_offset(&stamp, offset, &mut *out).is_ok()
+            }
+            Shape::Strftime(format) => {
+                BrokenDownTime::from(&zoned).format(format, &mut *out).is_ok()
+            }
+        }
+    }
+}
+
+/// Prints milliseconds, also when they are none.
+const RFC3339: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
 /// Finds a time zone by its name.
 ///
 /// # Errors
@@ -157,7 +255,6 @@ fn shown(value: &Value<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::borrow::Cow;
 
     fn read(format: &str, text: &str) -> Result<i64, String> {
         let format = format.parse().expect("a format");
@@ -197,5 +294,57 @@ mod tests {
         // 2015-12-20 was a Sunday, and Berlin is an hour ahead.
         let format = "%a %b %d %H:%M:%S %Y";
         assert_eq!(read(format, "Fri Dec 20 01:46:23 2015"), Ok(1_450_572_383_000));
+    }
+
+    fn written(shape: &str, zone_name: &str, ms: i64) -> String {
+        let stamp = Stamp::new(shape.parse().expect("a shape"), zone(zone_name).expect("a zone"));
+        let mut out = b"<".to_vec();
+        stamp.write(ms, &mut out);
+        let value = stamp.value(ms);
+        assert_eq!(value.bytes().as_deref(), Some(&out[1..]), "both ways are one");
+        String::from_utf8(out).expect("text").split_off(1)
+    }
+
+    #[test]
+    fn times_are_written_in_the_zone_and_with_milliseconds() {
+        let ms = 1_795_255_200_000;
+        assert_eq!(written("ms", "Europe/Berlin", ms), "1795255200000");
+        assert_eq!(written("rfc3339", "UTC", ms), "2026-11-21T10:00:00.000Z");
+        assert_eq!(written("rfc3339", "UTC", ms + 7), "2026-11-21T10:00:00.007Z");
+        assert_eq!(written("rfc3339", "Europe/Berlin", ms), "2026-11-21T11:00:00.000+01:00");
+        assert_eq!(written("rfc3339", "UTC", -1), "1969-12-31T23:59:59.999Z");
+        assert_eq!(written("%d.%m.%Y %H:%M:%S%.3f %z", "Europe/Berlin", ms), {
+            "21.11.2026 11:00:00.000 +0100"
+        });
+        assert!("%".parse::<Shape>().is_err() && "%!".parse::<Shape>().is_err());
+        assert!("iso".parse::<Shape>().is_err());
+    }
+
+    #[test]
+    fn what_was_written_is_read_again() {
+        for ms in [0, -1, 1_795_255_200_123, -62_167_219_200_000, 253_402_200_000_999] {
+            for zone in ["UTC", "Europe/Berlin", "Asia/Kolkata"] {
+                let text = written("rfc3339", zone, ms);
+                assert_eq!(read("rfc3339", &text), Ok(ms), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_stays_a_number() {
+        for shape in ["rfc3339", "%Y-%m-%d %H:%M:%S %Z", "%s %A %j %G %V %c"] {
+            for zone in ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Kiritimati"] {
+                for at in [-TIME_MS_MAX, TIME_MS_MAX, i64::MIN, i64::MAX] {
+                    assert_eq!(written(shape, zone, at), at.to_string());
+                }
+                // The ends of the calendar, step by step: nothing panics.
+                for end in [-377_705_023_201_000, 253_402_207_200_999, -62_167_219_200_000] {
+                    for step in -100..100_i64 {
+                        let _ = written(shape, zone, end + step * 3_600_000);
+                    }
+                }
+            }
+        }
+        assert_eq!(written("rfc3339", "UTC", -62_167_219_200_001), "-62167219200001");
     }
 }
