@@ -139,12 +139,11 @@ impl Stage {
     /// # Errors
     /// When an expression is refused.
     pub fn compile_early(&mut self) -> Result<()> {
-        if self.reading.rows.names.is_empty() {
-            return Ok(());
+        let schema = self.reading.rows.early();
+        match schema.map_err(|(option, reason)| Error::caller(option, reason))? {
+            Some(schema) => self.compile(schema),
+            None => Ok(()),
         }
-        let schema = self.reading.rows.schema(b"");
-        let (schema, _) = schema.map_err(|reason| Error::caller("--names", reason))?;
-        self.compile(schema)
     }
 
     fn compile(&mut self, schema: Schema) -> Result<()> {

@@ -106,7 +106,7 @@ fn tells_windows(schema: &Schema, first: &[u8]) -> bool {
         let members = members(first).unwrap_or_default();
         return members.iter().any(|(name, value)| name == WINDOW_END && *value != "null");
     }
-    schema.names().is_some_and(|names| names.iter().any(|name| name == WINDOW_END))
+    schema.columns(first).iter().any(|(name, _)| name == WINDOW_END)
 }
 
 impl Window {

@@ -6,7 +6,7 @@ use row::expr::{Expr, compile};
 use row::field::{Fields as _, Reader};
 use row::form::{self, Writer};
 use row::member::members;
-use row::schema::{Column, Schema, Separator};
+use row::schema::{Schema, Separator};
 use row::sql::{Item, Refused};
 use row::table::Table;
 use row::value::Value;
@@ -70,7 +70,7 @@ impl Sheet {
         let own: Vec<&str> = std::iter::once(RANK).chain(label).collect();
         let mut columns = Vec::new();
         let mut names = vec![RANK.to_owned()];
-        for (name, column) in columns_of(reader.schema(), first) {
+        for (name, column) in reader.schema().columns(first) {
             if !own.contains(&name.as_str()) {
                 let slot = reader.slot_of(column);
                 columns.push(slot.map_err(|reason| Refused::at(&score.text, &score.ast, reason))?);
@@ -83,7 +83,7 @@ impl Sheet {
             Form::Rows(form::Form::Json) if reader.schema().is_json() => {
                 Kind::Members(Box::new(Members::new(&own, label)))
             }
-            Form::Rows(form::Form::Text(separator)) if is_bare(reader.schema()) => {
+            Form::Rows(form::Form::Text(separator)) if reader.schema().is_bare() => {
                 Kind::Line(separator)
             }
             Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
@@ -139,30 +139,6 @@ impl Sheet {
             Kind::Table(table) => table.draw(width, out),
             _ => ranking.len(),
         }
-    }
-}
-
-/// Whether rows are text that nobody has named.
-fn is_bare(schema: &Schema) -> bool {
-    !schema.is_json() && schema.names().is_none()
-}
-
-/// The columns of rows, with their names.
-fn columns_of(schema: &Schema, first: &[u8]) -> Vec<(String, Column)> {
-    if schema.is_json() {
-        let members = members(first).unwrap_or_default();
-        let column = |(name, _): (String, &str)| {
-            let name = name.strip_suffix("_b64").map_or(name.clone(), str::to_owned);
-            (name.clone(), Column::Path(vec![name]))
-        };
-        return members.into_iter().map(column).collect();
-    }
-    match schema.names() {
-        Some(names) => {
-            let column = |(at, name): (usize, &String)| (name.clone(), Column::Position(at));
-            names.iter().enumerate().map(column).collect()
-        }
-        None => vec![("$0".to_owned(), Column::Line)],
     }
 }
 

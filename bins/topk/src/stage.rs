@@ -102,12 +102,11 @@ impl Stage {
     /// # Errors
     /// When an expression is refused.
     pub fn check_early(&self) -> Result<()> {
-        if self.plan.rows.names.is_empty() {
-            return Ok(());
+        let schema = self.plan.rows.early();
+        match schema.map_err(|(option, reason)| Error::caller(option, reason))? {
+            Some(schema) => self.intake(schema, b"").map(|_| ()),
+            None => Ok(()),
         }
-        let schema = self.plan.rows.schema(b"");
-        let (schema, _) = schema.map_err(|reason| Error::caller("--names", reason))?;
-        self.intake(schema, b"").map(|_| ())
     }
 
     fn intake(&self, schema: Schema, first: &[u8]) -> Result<Intake> {

@@ -6,9 +6,12 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::{memchr, memchr_iter, memmem};
+use regex::bytes::CaptureLocations;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::envelope::{About, Envelope};
+use crate::pattern::Pattern;
 use crate::schema::{Column, Layout, Schema, Separator, is_blank};
 use crate::value::{Fault, Number, Value, read_number, read_plain_digits};
 
@@ -31,6 +34,12 @@ pub enum Bad {
     },
     /// Not an object of JSON.
     Json(String),
+    /// No record as `kcons -J` writes it.
+    Envelope(String),
+    /// A record's payload that is no JSON object, where a name asks for one.
+    Payload,
+    /// A line that a pattern does not match.
+    NoMatch,
     /// A quoted CSV field that does not end on its line.
     Quote,
     /// A line over the limit, with its size in bytes.
@@ -49,6 +58,11 @@ impl fmt::Display for Bad {
             Bad::Few { found: 1, asked } => write!(f, "one field and no ${asked}"),
             Bad::Few { found, asked } => write!(f, "{found} fields and no ${asked}"),
             Bad::Json(reason) => write!(f, "no JSON object ({reason})"),
+            Bad::Envelope(reason) => write!(f, "no record ({reason})"),
+            Bad::Payload => {
+                f.write_str("the payload does not start with {, and a name asks for JSON")
+            }
+            Bad::NoMatch => f.write_str("the pattern does not match"),
             Bad::Quote => f.write_str("a quoted field does not end"),
             Bad::Long(bytes) => write!(f, "a line of {bytes} bytes"),
             Bad::Value(fault) => write!(f, "{fault}"),
@@ -104,7 +118,7 @@ pub struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    /// The whole line.
+    /// The whole line; of a record its payload.
     #[must_use]
     pub fn line(&self) -> &'r [u8] {
         self.line
@@ -158,13 +172,23 @@ impl<'r> Fields<'r> for Row<'r> {
 pub struct Reader {
     schema: Schema,
     columns: Vec<Column>,
-    /// The slot of each field position, `UNASKED` where nobody asked.
-    positions: Vec<u16>,
+    places: Places,
     members: Members,
     whole_line: Option<u16>,
-    slots: Vec<Slot>,
+    about: Vec<(About, u16)>,
+    groups: Option<CaptureLocations>,
     scratch: Vec<u8>,
-    csv: Vec<Vec<u8>>,
+    payload: Vec<u8>,
+}
+
+/// Where the fields of a row are put.
+#[derive(Debug)]
+struct Places {
+    /// The slot of each field position, `UNASKED` where nobody asked.
+    positions: Vec<u16>,
+    slots: Vec<Slot>,
+    /// How many fields have names; all rows must have as many then.
+    named: Option<usize>,
 }
 
 const UNASKED: u16 = u16::MAX;
@@ -173,15 +197,21 @@ impl Reader {
     /// A reader for `schema` that looks for no column yet.
     #[must_use]
     pub fn new(schema: Schema) -> Reader {
+        let groups = match &schema.layout {
+            Layout::Pattern(pattern) => Some(pattern.locations()),
+            _ => None,
+        };
+        let named = schema.names.as_ref().map(Vec::len);
         Reader {
             schema,
             columns: Vec::new(),
-            positions: Vec::new(),
+            places: Places { positions: Vec::new(), slots: Vec::new(), named },
             members: Members::default(),
             whole_line: None,
-            slots: Vec::new(),
+            about: Vec::new(),
+            groups,
             scratch: Vec::new(),
-            csv: Vec::new(),
+            payload: Vec::new(),
         }
     }
 
@@ -213,15 +243,17 @@ impl Reader {
         match &column {
             Column::Line => self.whole_line = Some(slot),
             Column::Position(position) => {
-                if self.positions.len() <= *position {
-                    self.positions.resize(position + 1, UNASKED);
+                let positions = &mut self.places.positions;
+                if positions.len() <= *position {
+                    positions.resize(position + 1, UNASKED);
                 }
-                self.positions[*position] = slot;
+                positions[*position] = slot;
             }
             Column::Path(path) => self.members.want(path, slot),
+            Column::About(about) => self.about.push((*about, slot)),
         }
         self.columns.push(column);
-        self.slots.push(Slot::default());
+        self.places.slots.push(Slot::default());
         Ok(slot)
     }
 
@@ -231,34 +263,86 @@ impl Reader {
     /// When it is no row of the schema.
     #[inline]
     pub fn read<'r>(&'r mut self, line: &'r [u8]) -> Result<Row<'r>, Bad> {
+        let places = &mut self.places;
         match &self.schema.layout {
-            Layout::Text(Separator::Byte(byte)) => self.read_bytes(line, *byte)?,
-            Layout::Text(Separator::Blanks) => self.read_blanks(line)?,
-            Layout::Text(Separator::Bytes(_)) => self.read_strings(line)?,
+            Layout::Text(Separator::Byte(byte)) => places.read_bytes(line, *byte, Kind::Null)?,
+            Layout::Text(separator) => places.read_text(line, separator)?,
             Layout::Csv(byte) if memchr(b'"', line).is_none() => {
                 // RFC 4180 ends records in CR LF.
-                self.read_bytes(line.strip_suffix(b"\r").unwrap_or(line), *byte)?;
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                places.read_bytes(line, *byte, Kind::Text)?;
             }
-            Layout::Csv(byte) => self.read_csv(line, *byte)?,
-            Layout::Json => self.read_json(line)?,
+            Layout::Csv(byte) => places.read_csv(line, *byte, &mut self.scratch)?,
+            Layout::Json => {
+                self.scratch.clear();
+                places.read_json(line, &self.members, &mut self.scratch)?;
+            }
+            Layout::Pattern(pattern) => {
+                let Some(groups) = &mut self.groups else { return Err(Bad::NoMatch) };
+                places.read_groups(line, pattern, groups)?;
+            }
+            Layout::Envelope(_) => return self.read_envelope(line),
         }
         if let Some(slot) = self.whole_line {
-            self.slots[usize::from(slot)] = slot_at(0, line.len(), Kind::Text);
+            self.places.slots[usize::from(slot)] = slot_at(0, line.len(), Kind::Text);
         }
-        Ok(Row { line, scratch: &self.scratch, slots: &self.slots })
+        Ok(Row { line, scratch: &self.scratch, slots: &self.places.slots })
     }
 
+    /// Reads a record: its payload as a row of JSON or text, then what else is known of it. A
+    /// payload that is null has no fields: all are NULL.
+    fn read_envelope(&mut self, line: &[u8]) -> Result<Row<'_>, Bad> {
+        let Reader { schema, places, members, scratch, payload, .. } = self;
+        let envelope = Envelope::read(line).map_err(Bad::Envelope)?;
+        payload.clear();
+        scratch.clear();
+        let some = envelope.payload(payload).map_err(Bad::Envelope)?;
+        places.slots.fill(Slot::default());
+        if some {
+            match &schema.layout {
+                _ if schema.names.is_none() && payload.first() == Some(&b'{') => {
+                    places.read_json(payload, members, scratch)?;
+                }
+                _ if !members.wanted.is_empty() => return Err(Bad::Payload),
+                Layout::Envelope(separator) => places.read_text(payload, separator)?,
+                _ => {}
+            }
+            if let Some(slot) = self.whole_line {
+                places.slots[usize::from(slot)] = slot_at(0, payload.len(), Kind::Text);
+            }
+        }
+        for &(about, slot) in &self.about {
+            let start = scratch.len();
+            let kind = match envelope.append(about, scratch).map_err(Bad::Envelope)? {
+                None => Kind::Null,
+                Some(true) => Kind::ScratchStr,
+                Some(false) => Kind::ScratchText,
+            };
+            places.slots[usize::from(slot)] = slot_at(start, scratch.len(), kind);
+        }
+        Ok(Row { line: payload, scratch, slots: &places.slots })
+    }
+}
+
+impl Places {
+    fn read_text(&mut self, line: &[u8], separator: &Separator) -> Result<(), Bad> {
+        match separator {
+            Separator::Byte(byte) => self.read_bytes(line, *byte, Kind::Null),
+            Separator::Blanks => self.read_blanks(line),
+            Separator::Bytes(bytes) => self.read_strings(line, bytes),
+        }
+    }
+
+    /// Cuts a line at a byte; a field without bytes is of the kind `empty`.
     #[inline]
-    fn read_bytes(&mut self, line: &[u8], separator: u8) -> Result<(), Bad> {
-        let csv = matches!(self.schema.layout, Layout::Csv(_));
-        let kind = if csv { Kind::Text } else { Kind::Null };
+    fn read_bytes(&mut self, line: &[u8], separator: u8, empty: Kind) -> Result<(), Bad> {
         let mut start = 0;
         let mut separators = memchr_iter(separator, line);
         for (position, &slot) in self.positions.iter().enumerate() {
             let end = separators.next();
             let to = end.unwrap_or(line.len());
             if slot != UNASKED {
-                let kind = if start < to { Kind::Text } else { kind };
+                let kind = if start < to { Kind::Text } else { empty };
                 self.slots[usize::from(slot)] = slot_at(start, to, kind);
             }
             if end.is_none() {
@@ -266,7 +350,7 @@ impl Reader {
             }
             start = to + 1;
         }
-        if self.schema.names.is_some() {
+        if self.named.is_some() {
             return self.check_count(self.positions.len() + separators.count() + 1);
         }
         Ok(())
@@ -275,8 +359,8 @@ impl Reader {
     /// Whether a row of `found` fields is as named and has the fields asked for.
     #[inline]
     fn check_count(&self, found: usize) -> Result<(), Bad> {
-        match &self.schema.names {
-            Some(names) if names.len() != found => Err(Bad::Fields { found, named: names.len() }),
+        match self.named {
+            Some(named) if named != found => Err(Bad::Fields { found, named }),
             None if found < self.positions.len() => {
                 Err(Bad::Few { found, asked: self.positions.len() })
             }
@@ -300,14 +384,10 @@ impl Reader {
         self.check_count(found)
     }
 
-    fn read_strings(&mut self, line: &[u8]) -> Result<(), Bad> {
-        let Layout::Text(Separator::Bytes(separator)) = &self.schema.layout else {
-            return Ok(());
-        };
-        let separator = separator.clone();
+    fn read_strings(&mut self, line: &[u8], separator: &[u8]) -> Result<(), Bad> {
         let mut start = 0;
         let mut found = 0;
-        let ends = memmem::find_iter(line, &separator).chain(std::iter::once(line.len()));
+        let ends = memmem::find_iter(line, separator).chain(std::iter::once(line.len()));
         for end in ends {
             let kind = if start < end { Kind::Text } else { Kind::Null };
             self.put(found, slot_at(start, end, kind));
@@ -317,15 +397,35 @@ impl Reader {
         self.check_count(found)
     }
 
-    fn read_csv(&mut self, line: &[u8], separator: u8) -> Result<(), Bad> {
-        self.csv = cut_csv(line, separator)?;
-        self.scratch.clear();
-        for position in 0..self.csv.len() {
-            let start = self.scratch.len();
-            self.scratch.extend_from_slice(&self.csv[position]);
-            self.put(position, slot_at(start, self.scratch.len(), Kind::ScratchText));
+    fn read_csv(&mut self, line: &[u8], separator: u8, scratch: &mut Vec<u8>) -> Result<(), Bad> {
+        let fields = cut_csv(line, separator)?;
+        scratch.clear();
+        for (position, field) in fields.iter().enumerate() {
+            let start = scratch.len();
+            scratch.extend_from_slice(field);
+            self.put(position, slot_at(start, scratch.len(), Kind::ScratchText));
         }
-        self.check_count(self.csv.len())
+        self.check_count(fields.len())
+    }
+
+    /// A group that took no part is NULL; one that took nothing is empty text.
+    fn read_groups(
+        &mut self,
+        line: &[u8],
+        pattern: &Pattern,
+        groups: &mut CaptureLocations,
+    ) -> Result<(), Bad> {
+        if !pattern.find(line, groups) {
+            return Err(Bad::NoMatch);
+        }
+        for (position, &slot) in self.positions.iter().enumerate() {
+            if slot != UNASKED {
+                let field = groups.get(position + 1);
+                let place = |(start, end)| slot_at(start, end, Kind::Text);
+                self.slots[usize::from(slot)] = field.map_or(Slot::default(), place);
+            }
+        }
+        Ok(())
     }
 
     #[inline]
@@ -336,17 +436,16 @@ impl Reader {
         }
     }
 
-    fn read_json(&mut self, line: &[u8]) -> Result<(), Bad> {
+    fn read_json(
+        &mut self,
+        line: &[u8],
+        members: &Members,
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), Bad> {
         self.slots.fill(Slot::default());
-        self.scratch.clear();
         let mut deserializer = serde_json::Deserializer::from_slice(line);
-        let found = Object {
-            line,
-            members: &self.members,
-            positions: &self.positions,
-            slots: &mut self.slots,
-            scratch: &mut self.scratch,
-        };
+        let Places { positions, slots, .. } = self;
+        let found = Object { line, members, positions, slots, scratch };
         let bad = |error: serde_json::Error| Bad::Json(error.to_string());
         found.deserialize(&mut deserializer).map_err(bad)?;
         deserializer.end().map_err(bad)
@@ -647,5 +746,64 @@ mod tests {
     #[test]
     fn bytes_come_back_from_base64() {
         assert_eq!(fields(&Options::default(), r#"{"k_b64":"aGk="}"#, &["k"]), Ok("hi".into()));
+    }
+
+    fn of_form(form: &str) -> Options {
+        Options { form: form.parse().expect("a form"), ..Options::default() }
+    }
+
+    #[test]
+    fn the_groups_of_a_pattern_are_the_fields() {
+        let options = of_form(r"re:^(?<ip>\S+) (-|(?<user>\S+)) (?<rest>[^!]*)$");
+        let columns = ["ip", "user", "$2", "rest", "$0"];
+        assert_eq!(fields(&options, "1.2.3.4 - ", &columns), Ok("1.2.3.4|-|-||1.2.3.4 - ".into()));
+        assert_eq!(fields(&options, "a bob x y", &columns[..4]), Ok("a|bob|bob|x y".into()));
+        assert_eq!(fields(&options, "a bob", &["ip"]), Err("the pattern does not match".into()));
+        let unknown = fields(&options, "", &["host"]).expect_err("no group");
+        assert_eq!(unknown, "no column host; there are ip, user, rest");
+        let beyond = fields(&options, "", &["$5"]).expect_err("no group");
+        assert_eq!(beyond, "no column $5: the pattern has 4 groups");
+    }
+
+    #[test]
+    fn a_pattern_sees_bytes() {
+        let (schema, _) = of_form(r"re:(?<x>.)(?<y>\S+)").schema(b"").expect("a schema");
+        let mut reader = Reader::new(schema);
+        let slot = reader.slot("y").expect("a group");
+        let row = reader.read(b"\xff\xfe\x80 z").expect("a row");
+        assert_eq!(row.field(slot).bytes().as_deref(), Some(&b"\xfe\x80"[..]));
+    }
+
+    /// An envelope with the members `key` and `payload`.
+    fn envelope(members: &str) -> String {
+        format!(r#"{{"topic":"t","partition":3,"offset":7,"tstype":"create","ts":99,{members}}}"#)
+    }
+
+    #[test]
+    fn the_payload_of_a_record_is_its_row() {
+        let about = ["_key", "_ts", "_topic", "_partition", "_offset"];
+        let line = envelope(r#""headers":[],"key":"k","payload":"{\"a\":{\"b\":\"x\\ny\"}}""#);
+        let options = of_form("envelope");
+        assert_eq!(fields(&options, &line, &about), Ok("k|99|t|3|7".into()));
+        assert_eq!(
+            fields(&options, &line, &["a.b", "$1", "_key", "b"]),
+            Ok("x\ny|{\"b\":\"x\\ny\"}|k|-".into())
+        );
+        let line = envelope(r#""key":null,"payload_b64":"YSwsYw==""#);
+        assert_eq!(fields(&options, &line, &["$1", "$2", "$0", "_key"]), Ok("a|-|a,,c|-".into()));
+        assert!(fields(&options, &line, &["a"]).expect_err("text").contains("asks for JSON"));
+        let options = Options { names: vec!["x".into(), "y".into(), "z".into()], ..options };
+        assert_eq!(fields(&options, &line, &["z", "_offset"]), Ok("c|7".into()));
+        assert!(fields(&options, &line, &["a"]).expect_err("names").contains("z, _key, _ts"));
+    }
+
+    #[test]
+    fn a_payload_that_is_null_has_no_fields() {
+        let line = envelope(r#""key":"k","payload":null"#);
+        assert_eq!(fields(&of_form("envelope"), &line, &["$0", "a", "_key"]), Ok("-|-|k".into()));
+        let named = Options { names: vec!["x".into(), "y".into()], ..of_form("envelope") };
+        assert_eq!(fields(&named, &line, &["x", "_key"]), Ok("-|k".into()));
+        let bad = fields(&named, r#"{"payload":"x"}"#, &["x"]).expect_err("no record");
+        assert!(bad.starts_with("no record (missing field `topic`"), "{bad}");
     }
 }

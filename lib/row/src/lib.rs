@@ -1,14 +1,16 @@
-//! What a line says: rows of text, CSV and JSON, their values and times, SQL expressions over
-//! them, and the forms in which rows are written again.
+//! What a line says: rows of text, CSV, JSON, patterns and records, their values and times, SQL
+//! expressions over them, and the forms in which rows are written again.
 //!
 //! Everything here is pure: bytes and time come in as arguments.
 
 pub mod bad;
+pub mod envelope;
 pub mod expr;
 pub mod field;
 pub mod form;
 pub mod key;
 pub mod member;
+pub mod pattern;
 pub mod record_key;
 pub mod schema;
 pub mod sql;

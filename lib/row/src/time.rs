@@ -176,11 +176,7 @@ impl Stamp {
     #[must_use]
     pub fn value(&self, ms: i64) -> Value<'static> {
         let mut text = Vec::new();
-        if self.write_text(ms, &mut text) {
-            Value::Str(Cow::Owned(text))
-        } else {
-            Value::Int(ms)
-        }
+        if self.write_text(ms, &mut text) { Value::Str(Cow::Owned(text)) } else { Value::Int(ms) }
     }
 
     /// Appends [`Stamp::value`] as bytes.
