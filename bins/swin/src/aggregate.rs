@@ -412,6 +412,18 @@ impl Aggregate {
         }
     }
 
+    /// Whether the aggregate can hold bytes beside its cell.
+    #[must_use]
+    pub fn grows(&self) -> bool {
+        !matches!(
+            self,
+            Aggregate::Count(_)
+                | Aggregate::Sum(_)
+                | Aggregate::Moments(_)
+                | Aggregate::Extent { .. }
+        )
+    }
+
     /// The bytes that the aggregate holds beside its own size.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

@@ -4,57 +4,83 @@ use std::num::NonZeroI64;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use grid::Length;
+use jiff::tz::TimeZone;
 use pipe::exit::{Code, Error, Result, say};
 use pipe::lines::Fill;
 use pipe::mark::{self, Event, Mark, Stream};
 use pipe::stdio::{self, Input};
 use pipe::stop::Stop;
-use pipe::units::Span;
+use pipe::units::{self, Span};
 use row::field::Bad;
 use row::form::{self, Writer};
 use row::schema::{self, Separator};
 use row::table::Table;
+use row::time::Stamp;
 use row::{bad, sql, time};
 
 pub mod aggregate;
+pub mod blocks;
+pub mod changes;
 pub mod engine;
+pub mod grid;
 pub mod intake;
+pub mod losses;
 pub mod output;
 pub mod query;
+pub mod range;
+pub mod results;
 pub mod running;
+pub mod session;
 pub mod slide;
+pub mod sliding;
 pub mod spark;
 pub mod stage;
+pub mod state;
 pub mod store;
+pub mod timeline;
 pub mod watermark;
 pub mod window;
 
-use engine::{Empty, Engine};
+use engine::{Engine, Settings};
+use losses::Keeping;
 use output::{Form, Output};
 use query::{Query, Texts};
+use sliding::Empty;
 use spark::Spark;
-use stage::{Keeping, Reading, Stage};
-use window::{Hop, Tumble, Window};
+use stage::{Reading, Stage, Whole};
+use store::Limits;
+use timeline::Pace;
+use window::{Aligned, Cumulate, Hop, Rows, Window};
 
 /// Rows that Spark's `print()` shows of each time.
 const SPARK_ROWS: usize = 10;
 
 /// What is shown below the options.
 const MORE: &str = "\
-Windows are half-open, [start, end), and start at multiples of their step since the epoch. A row's \
-time is that of its arrival: the clock, or the ticks of a marked stream, which also close the \
-windows. With --time it is the row's own: a window closes when the greatest time seen, less \
---delay, has reached its end; in a marked stream that is the least over the partitions.
+Windows are half-open, [start, end), and start at multiples of their step since the epoch; 1d and \
+1w are days and weeks (from Monday) of the calendar in --tz. A row's time is that of its arrival: \
+the clock, or the ticks of a marked stream, which also close the windows. With --time it is the \
+row's own: a window closes when the greatest time seen, less --delay, has reached its end; in a \
+marked stream that is the least over the partitions.
 
 Expressions are SQL over the names of the fields, or $1, $2, … and $0 for the whole line: put them \
-in single quotes. Aggregates are count(*), count(x), sum, avg, min and max, and expressions over \
-them: 'sum(a)/count(*) as mean'. NULL does not count, and a sum of whole numbers is exact.
+in single quotes. Aggregates are count(*), count(x), count(distinct x), sum, avg, min, max, first, \
+last, stddev_pop, stddev_samp, var_pop, var_samp, approx_percentile(x, 0.95) and array_agg, each \
+perhaps with filter (where …), and expressions over them: 'sum(a)/count(*) as mean'. NULL does not \
+count, and a sum of whole numbers is exact.
 
 EXAMPLES
     Requests and bytes of every page, minute by minute:
         swin -F' ' --tumble 1m --time '$1' --by '$2' 'count(*)' 'sum($3) as bytes' < access.log
     Errors of the last 30 s, every 10 s, also when there were none:
         tail -f app.log | swin -F' ' --hop 30s/10s --where \"\\$2 = 'ERROR'\" --zeros
+    More than two withdrawals of a card at an ATM within 15 minutes, said once:
+        swin --names ms,card,atm,account,amount --time ms --by card,atm --range 15m --once \\
+            --having 'count(*) > 2' 'count(*)' 'last(account)' 'last(amount)'
+    Visits of users that pause for half an hour, with their lengths:
+        swin --names ms,user,page --time ms --by user --session 30m 'count(*)' \\
+            '(max(ms) - min(ms)) / 1000 as seconds'
     The heat of every page since the beginning, every 2 s, from a topic:
         kcons -t user-behavior --marks | swin -F'|' --names page,clicks,stay,liked --by page \\
             --running --every 2s 'sum(0.8*clicks + 0.8*stay + liked) as heat'
@@ -69,25 +95,17 @@ EXIT STATUS
 #[derive(Debug, clap::Parser)]
 #[command(name = "swin", version, after_long_help = MORE)]
 pub struct Args {
-    /// Aggregates, as 'sum(amount) as total'
-    #[arg(value_name = "AGGREGATE", default_value = "count(*)")]
+    /// Aggregates, as 'sum(amount) as total' [default: count(*)]; with --each expressions
+    #[arg(value_name = "AGGREGATE")]
     aggregates: Vec<String>,
 
-    /// Windows of this size, one after the other
-    #[arg(long, value_name = "SIZE", group = "window")]
-    tumble: Option<Tumble>,
+    #[command(flatten)]
+    kind: Kinds,
 
-    /// Windows of this size, one every step
-    #[arg(long, value_name = "SIZE/STEP", group = "window")]
-    hop: Option<Hop>,
-
-    /// Everything since the beginning, written at the end and with --every
-    #[arg(long, group = "window")]
-    running: bool,
-
-    /// With --running: write all keys at each multiple of this
-    #[arg(long, value_name = "D")]
-    every: Option<Span>,
+    /// Writes results at each multiple of D: with --running all keys, of windows that have not
+    /// ended early ones, with `final` false
+    #[arg(long, value_name = "D", value_parser = period)]
+    every: Option<NonZeroI64>,
 
     /// One result for each value of these expressions
     #[arg(long, value_name = "EXPR,…")]
@@ -101,42 +119,43 @@ pub struct Args {
     #[arg(long, value_name = "EXPR")]
     having: Option<String>,
 
+    /// Rows come out, or these expressions over them, and no aggregates: of a window when it
+    /// closes, without a window at once
+    #[arg(long)]
+    each: bool,
+
+    /// With --range: a key that was written is written again only when --having has been false
+    /// for it, or its window empty
+    #[arg(long)]
+    once: bool,
+
+    /// With --running: all keys, or only those with new rows
+    #[arg(long, value_name = "KEYS")]
+    emit: Option<Emit>,
+
+    /// With --running and --every: forgets a key that had no row for D
+    #[arg(long, value_name = "D", value_parser = period)]
+    ttl: Option<NonZeroI64>,
+
+    /// With --tumble or --hop: windows start at multiples of their step since the epoch, or end
+    /// at those since the first row
+    #[arg(long, value_name = "WHERE")]
+    align: Option<Align>,
+
     /// A row also for windows without rows (no --by)
-    #[arg(long, conflicts_with_all = ["by", "running"])]
+    #[arg(long, conflicts_with_all = ["by", "running", "each"])]
     zeros: bool,
 
     /// Keys held at a time
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     max_keys: usize,
 
-    /// The time of a row; without it, that of its arrival
-    #[arg(long, value_name = "EXPR", help_heading = "Time")]
-    time: Option<String>,
+    /// Bytes that keys, panes and what aggregates hold may take
+    #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::size)]
+    max_memory: usize,
 
-    /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
-    /// 'YYYY-MM-DD HH:MM:SS'), s, ms, us, ns, rfc3339, or a format as %d/%b/%Y:%H:%M:%S
-    #[arg(
-        long,
-        value_name = "FORM",
-        default_value = "auto",
-        requires = "time",
-        help_heading = "Time"
-    )]
-    time_format: time::Format,
-
-    /// The time zone of times that name none
-    #[arg(
-        long,
-        value_name = "ZONE",
-        default_value = "UTC",
-        requires = "time",
-        help_heading = "Time"
-    )]
-    tz: String,
-
-    /// How long a window waits for rows that are out of order
-    #[arg(long, value_name = "D", requires = "time", help_heading = "Time")]
-    delay: Option<Span>,
+    #[command(flatten)]
+    times: Times,
 
     #[command(flatten)]
     rows: schema::Options,
@@ -155,9 +174,105 @@ pub struct Args {
     #[arg(short, long, value_name = "FORM", help_heading = "Output")]
     output: Option<OutputForm>,
 
+    /// How times in the first columns are written: ms, rfc3339, or a format as %H:%M, in --tz
+    /// [default: ms]
+    #[arg(long, value_name = "FORM", help_heading = "Output")]
+    time_out: Option<time::Shape>,
+
     /// Rows that -o spark shows of each time [default: 10]
     #[arg(long, value_name = "N", help_heading = "Output")]
     limit: Option<usize>,
+
+    /// Says nothing but failures and what did not count
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+}
+
+/// The kinds of windows.
+#[derive(Debug, clap::Args)]
+#[group(id = "window", multiple = false)]
+#[command(next_help_heading = "Windows")]
+struct Kinds {
+    /// Windows of this size, one after the other
+    #[arg(long, value_name = "SIZE")]
+    tumble: Option<Length>,
+
+    /// Windows of this size, one every step
+    #[arg(long, value_name = "SIZE/STEP")]
+    hop: Option<Hop>,
+
+    /// Rows of a key that are at most this far apart
+    #[arg(long, value_name = "GAP", value_parser = period)]
+    session: Option<NonZeroI64>,
+
+    /// For every row, those of its key in this time before it
+    #[arg(long, value_name = "D", value_parser = period)]
+    range: Option<NonZeroI64>,
+
+    /// Windows that grow from the same start up to this size, one every step
+    #[arg(long, value_name = "SIZE/STEP")]
+    cumulate: Option<Hop>,
+
+    /// This number of rows of a key, one window after every so many
+    #[arg(long = "rows", value_name = "N[/M]")]
+    count: Option<Rows>,
+
+    /// Everything since the beginning, written at the end and with --every
+    #[arg(long)]
+    running: bool,
+}
+
+/// What time is.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Time")]
+struct Times {
+    /// The time of a row; without it, that of its arrival
+    #[arg(long, value_name = "EXPR")]
+    time: Option<String>,
+
+    /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
+    /// 'YYYY-MM-DD HH:MM:SS'), s, ms, us, ns, rfc3339, or a format as %d/%b/%Y:%H:%M:%S
+    #[arg(long, value_name = "FORM", default_value = "auto", requires = "time")]
+    time_format: time::Format,
+
+    /// The time zone of days and weeks, of --time-out, and of times that name none [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+
+    /// How long a window waits for rows that are out of order
+    #[arg(long, value_name = "D", requires = "time")]
+    delay: Option<Span>,
+
+    /// After a silence of D, time goes on with the clock [default: 10s in a marked stream, else
+    /// never]
+    #[arg(long, value_name = "D", requires = "time")]
+    idle: Option<Span>,
+
+    /// A row that is more than D ahead of the clock counts, but moves no time
+    #[arg(long, value_name = "D", requires = "time")]
+    future: Option<Span>,
+}
+
+/// Which totals are written (`--emit`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Emit {
+    /// All
+    All,
+    /// Those that changed
+    Changes,
+}
+
+/// Where windows begin (`--align`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Align {
+    /// At multiples since 1970-01-01
+    Epoch,
+    /// With the first row
+    Start,
+}
+
+fn period(text: &str) -> Result<NonZeroI64, String> {
+    NonZeroI64::new(text.parse::<Span>()?.ms()).ok_or_else(|| "must be more than zero".to_owned())
 }
 
 /// The form of results (`-o`).
@@ -176,28 +291,127 @@ enum OutputForm {
 }
 
 impl Args {
-    fn window(&self) -> Result<Window> {
-        // clap does not ask for --running where another window stands in its way.
-        if self.every.is_some() && !self.running {
-            return Err(Error::caller("--every", "is for --running"));
+    fn zone(&self) -> Result<TimeZone> {
+        let Some(name) = &self.times.tz else { return Ok(TimeZone::UTC) };
+        time::zone(name).map_err(|reason| Error::caller(format!("--tz {name}"), reason))
+    }
+
+    /// The window; `None` when every row comes out by itself.
+    fn window(&self) -> Result<Option<Window>> {
+        let zone = self.zone()?;
+        let kind = &self.kind;
+        let of = |option: &'static str| move |reason: String| Error::caller(option, reason);
+        Ok(Some(if let Some(size) = kind.tumble {
+            Window::Aligned(Aligned::new(size, size, &zone).map_err(of("--tumble"))?)
+        } else if let Some(Hop { size, step }) = kind.hop {
+            Window::Aligned(Aligned::new(size, step, &zone).map_err(of("--hop"))?)
+        } else if let Some(Hop { size, step }) = kind.cumulate {
+            Window::Cumulate(Cumulate::new(size, step, &zone).map_err(of("--cumulate"))?)
+        } else if let Some(gap) = kind.session {
+            Window::Session(gap.get())
+        } else if let Some(width) = kind.range {
+            Window::Range(width.get())
+        } else if let Some(rows) = kind.count {
+            Window::Rows(rows)
+        } else if kind.running {
+            Window::Running
+        } else if self.each {
+            return Ok(None);
+        } else {
+            let reason = "one of --tumble, --hop, --session, --range, --cumulate, --rows and \
+                          --running is needed";
+            return Err(Error::caller("window", reason));
+        }))
+    }
+
+    /// Refuses options that would do nothing.
+    fn check(&self, window: Option<&Window>) -> Result<()> {
+        let kind = window.map_or(Kind::None, Kind::of);
+        for (given, option, sense, reason) in self.rules(kind) {
+            if given && !sense {
+                return Err(Error::caller(option, reason));
+            }
         }
-        if self.limit.is_some() && self.output != Some(OutputForm::Spark) {
-            return Err(Error::caller("--limit", "is for -o spark"));
-        }
-        if let Some(Tumble(aligned)) = self.tumble {
-            return Ok(Window::Aligned(aligned));
-        }
-        if let Some(Hop(aligned)) = self.hop {
-            return Ok(Window::Aligned(aligned));
-        }
-        if !self.running {
-            return Err(Error::caller("window", "one of --tumble, --hop and --running is needed"));
-        }
-        let every = self.every.map(|every| {
-            let every = NonZeroI64::new(every.ms());
-            every.ok_or_else(|| Error::caller("--every", "a period is more than zero"))
-        });
-        Ok(Window::Running { every: every.transpose()? })
+        Ok(())
+    }
+
+    /// Options that are given, whether they make sense here, and where they do.
+    fn rules(&self, kind: Kind) -> Vec<(bool, &'static str, bool, &'static str)> {
+        let (every, times) = (self.every.is_some(), &self.times);
+        let aligned = kind == Kind::Aligned;
+        let running = kind == Kind::Running;
+        let windows = kind != Kind::None;
+        let by_time = matches!(kind, Kind::Aligned | Kind::Cumulate | Kind::Session | Kind::Range)
+            || running && every;
+        let zoned = times.time.is_some() || self.has_days() || self.time_out.is_some();
+        let spark = self.output == Some(OutputForm::Spark);
+        let bare = self.each && !windows && self.aggregates.is_empty();
+        let blocks = matches!(kind, Kind::Aligned | Kind::Cumulate) && !every || running;
+        vec![
+            (
+                every,
+                "--every",
+                aligned || running || kind == Kind::Session,
+                "is for --running, and for early results of --tumble, --hop and --session",
+            ),
+            (
+                self.ttl.is_some(),
+                "--ttl",
+                running && every,
+                "is for --running with --every, at \
+             whose multiples keys are forgotten",
+            ),
+            (self.emit.is_some(), "--emit", running, "is for --running"),
+            (self.once, "--once", kind == Kind::Range, "is for --range"),
+            (self.align.is_some(), "--align", aligned, "is for --tumble and --hop"),
+            (self.zeros, "--zeros", aligned, "is for --tumble and --hop"),
+            (
+                self.each,
+                "--each",
+                !running && kind != Kind::Range,
+                "makes no sense here: a row would come out with every result that it is in",
+            ),
+            (self.each && self.by.is_some(), "--by", windows, "is for windows"),
+            (times.time.is_some(), "--time", windows, "is for windows"),
+            (times.delay.is_some(), "--delay", by_time, "is for windows that wait for time"),
+            (times.idle.is_some(), "--idle", by_time, "is for windows that wait for time"),
+            (
+                times.future.is_some(),
+                "--future",
+                by_time || running,
+                "is for windows that wait \
+             for time",
+            ),
+            (
+                self.late.is_some(),
+                "--late",
+                by_time,
+                "is for windows that wait for time: no row \
+             is late here",
+            ),
+            (times.tz.is_some(), "--tz", zoned, "is for --time, --time-out, days and weeks"),
+            (
+                self.time_out.is_some(),
+                "--time-out",
+                windows && !spark,
+                "is for columns of times, \
+             and there are none",
+            ),
+            (self.limit.is_some(), "--limit", spark, "is for -o spark"),
+            (
+                spark,
+                "-o spark",
+                blocks,
+                "is for results of one time: --tumble, --hop, --cumulate \
+             and --running",
+            ),
+        ]
+    }
+
+    fn has_days(&self) -> bool {
+        let hops = [self.kind.hop, self.kind.cumulate].into_iter().flatten();
+        let mut lengths = hops.flat_map(|hop| [hop.size, hop.step]).chain(self.kind.tumble);
+        lengths.any(|length| length.unit.is_calendar())
     }
 
     fn query(&self) -> Result<Query> {
@@ -206,14 +420,19 @@ impl Args {
             filter: self.filter.as_deref(),
             having: self.having.as_deref(),
             aggregates: self.aggregates.iter().map(String::as_str).collect(),
-            each: false,
+            each: self.each,
         };
         Query::parse(&texts).map_err(|(option, reason)| Error::caller(option, reason))
     }
 
+    /// The names of the columns of the window.
+    fn bounds(&self, window: Option<&Window>) -> &'static [&'static str] {
+        window.map_or(&[], |window| window.columns(self.every.is_some()))
+    }
+
     /// The columns that come out: those of the window, then those of the query.
-    fn columns(window: Window, query: &Query) -> Result<Vec<&str>> {
-        let mut columns = window.columns().to_vec();
+    fn columns<'q>(&self, window: Option<&Window>, query: &'q Query) -> Result<Vec<&'q str>> {
+        let mut columns: Vec<&str> = self.bounds(window).to_vec();
         for name in &query.names {
             if columns.contains(&name.as_str()) {
                 let reason = "the window has a column of this name; give another with AS";
@@ -225,14 +444,12 @@ impl Args {
     }
 
     fn reading(&self) -> Result<Reading> {
-        let time = match &self.time {
+        let time = match &self.times.time {
             None => None,
             Some(text) => {
                 let item = sql::item(text).map_err(|refused| Error::caller("--time", refused))?;
-                let zone = time::zone(&self.tz);
-                let zone =
-                    zone.map_err(|reason| Error::caller(format!("--tz {}", self.tz), reason))?;
-                Some((item, time::Clock::new(self.time_format.clone(), zone)))
+                let clock = time::Clock::new(self.times.time_format.clone(), self.zone()?);
+                Some((item, clock))
             }
         };
         Ok(Reading { rows: self.rows.clone(), time })
@@ -246,10 +463,10 @@ impl Args {
         }
     }
 
-    fn form(&self, window: Window, query: &Query, terminal: bool) -> Result<Form> {
-        let names = Args::columns(window, query)?;
+    fn output(&self, window: Option<&Window>, query: &Query, terminal: bool) -> Result<Output> {
+        let names = self.columns(window, query)?;
         let default = if terminal { OutputForm::Table } else { OutputForm::Json };
-        Ok(match self.output.unwrap_or(default) {
+        let form = match self.output.unwrap_or(default) {
             OutputForm::Json => Form::Rows(Writer::new(form::Form::Json, &names)),
             OutputForm::Csv => Form::Rows(Writer::new(form::Form::Csv, &names)),
             OutputForm::Text => {
@@ -258,18 +475,84 @@ impl Args {
             }
             OutputForm::Table => Form::Table(Table::new(&names)),
             OutputForm::Spark => {
-                let bounds = window.columns().len();
+                let bounds = self.bounds(window).len();
                 let limit = self.limit.unwrap_or(SPARK_ROWS);
                 Form::Spark(Spark::new(bounds, query.keys.len(), limit))
             }
-        })
+        };
+        let times = self.bounds(window).iter().filter(|name| **name != "final").count();
+        let stamp =
+            self.time_out.clone().map(|shape| self.zone().map(|zone| Stamp::new(shape, zone)));
+        Ok(Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp))))
     }
 
-    fn empty(&self) -> Empty {
-        match self.output {
-            _ if self.zeros => Empty::Zeros,
-            Some(OutputForm::Spark) => Empty::Told,
-            _ => Empty::Silent,
+    fn settings(&self, window: Window) -> Settings {
+        let event = self.times.time.is_some();
+        Settings {
+            window,
+            every: self.every,
+            ttl_ms: self.ttl.map(NonZeroI64::get),
+            changes: self.emit == Some(Emit::Changes),
+            once: self.once,
+            align_start: self.align == Some(Align::Start),
+            empty: match self.output {
+                _ if self.zeros => Empty::Zeros,
+                Some(OutputForm::Spark) => Empty::Told,
+                _ => Empty::Silent,
+            },
+            pace: Pace {
+                delay_ms: event.then(|| self.times.delay.map_or(0, Span::ms)),
+                idle_ms: self.times.idle.map(Span::ms),
+                future_ms: self.times.future.map(Span::ms),
+            },
+            limits: Limits { keys: self.max_keys, bytes: self.max_memory },
+        }
+    }
+
+    /// What two runs have in common when the one can go on with the state of the other.
+    fn layout(&self, window: &Window, query: &Query) -> serde_json::Value {
+        let mut layout = query.layout();
+        layout["window"] = format!("{window:?}").into();
+        layout["every"] = self.every.map(NonZeroI64::get).into();
+        layout["ttl"] = self.ttl.map(NonZeroI64::get).into();
+        layout["time"] = self.times.time.clone().into();
+        layout["align"] = (self.align == Some(Align::Start)).into();
+        layout
+    }
+
+    fn stage(&self, window: Option<Window>, query: Query) -> Result<Stage> {
+        let reading = self.reading()?;
+        let Some(window) = window else {
+            let whole = if self.aggregates.is_empty() { Whole::Line } else { Whole::Parts };
+            return Ok(Stage::each(query, whole, reading, self.keeping()));
+        };
+        let layout = self.layout(&window, &query);
+        let engine = Engine::new(self.settings(window), query);
+        Ok(Stage::windows(engine, layout, reading, self.keeping()))
+    }
+}
+
+/// A kind of window, as options ask for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    None,
+    Aligned,
+    Cumulate,
+    Session,
+    Range,
+    Rows,
+    Running,
+}
+
+impl Kind {
+    fn of(window: &Window) -> Kind {
+        match window {
+            Window::Aligned(_) => Kind::Aligned,
+            Window::Cumulate(_) => Kind::Cumulate,
+            Window::Session(_) => Kind::Session,
+            Window::Range(_) => Kind::Range,
+            Window::Rows(_) => Kind::Rows,
+            Window::Running => Kind::Running,
         }
     }
 }
@@ -279,27 +562,28 @@ impl Args {
 /// # Errors
 /// When an option or expression is refused, a stream fails, or a limit is reached.
 pub fn run(args: &Args) -> Result<Code> {
-    let (window, query) = (args.window()?, args.query()?);
-    let mut stdout = stdio::Output::stdout()?;
-    let mut files = Files::create(args)?;
-    let mut out = Output::new(args.form(window, &query, stdout.is_terminal())?);
-    let delay_ms = args.time.as_ref().map(|_| args.delay.map_or(0, Span::ms));
-    let engine = Engine::new(window, query, args.empty(), delay_ms, args.max_keys);
-    let mut stage = Stage::new(engine, args.reading()?, args.keeping());
+    let window = args.window()?;
+    args.check(window.as_ref())?;
+    let query = args.query()?;
+    let stdout = stdio::Output::stdout()?;
+    let files = Files::create(args)?;
+    let mut out = args.output(window.as_ref(), &query, stdout.is_terminal())?;
+    let mut stage = args.stage(window, query)?;
     stage.compile_early()?;
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;
     let mut stream = args.lines.stream(Input::stdin()?);
-    let result = copy(&mut stream, &mut stage, &mut out, &mut stdout, &mut files);
+    let mut edge = Edge { stdout, files, quiet: args.quiet };
+    let result = copy(&mut stream, &mut stage, &mut out, &mut edge);
     // What came before a failure is written all the same.
-    let result = result.and_then(|()| stage.finish(stream.is_marked(), now_ms(), &mut out));
+    let result = result.and_then(|()| stage.finish(now_ms(), &mut out));
     if let Err(Error::Failed(code, message)) = &result
         && *code != Code::UNFINISHED
     {
         let (tool, message) = ("swin".to_owned(), message.clone());
         out.own_mark(&Mark::Abort { tool, code: code.0, message });
     }
-    drain(&mut out, &mut stage, &mut stdout, &mut files)?;
+    edge.drain(&mut out, &mut stage)?;
     for said in stage.losses().summaries(args.keeping()) {
         say(said);
     }
@@ -307,15 +591,9 @@ pub fn run(args: &Args) -> Result<Code> {
 }
 
 /// Feeds the stage until the input ends.
-fn copy(
-    stream: &mut Stream,
-    stage: &mut Stage,
-    out: &mut Output,
-    stdout: &mut stdio::Output,
-    files: &mut Files,
-) -> Result<()> {
+fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edge) -> Result<()> {
     loop {
-        if !stream.is_marked() && stage.goes_by_clock() {
+        if stage.goes_by_clock() {
             stage.tick(now_ms(), out)?;
         }
         loop {
@@ -323,19 +601,21 @@ fn copy(
             match stream.next_event()? {
                 None => break,
                 Some(Event::Data(line)) => stage.data(number, line, out)?,
-                Some(Event::Long(head, bytes)) => stage.bad(number, &Bad::Long(bytes), head)?,
+                Some(Event::Long(head, bytes)) => {
+                    stage.bad(number, &Bad::Long(bytes), head, out)?;
+                }
                 Some(Event::Mark(mark, line)) => {
                     if stage.mark(&mark, line, out)? {
-                        drain(out, stage, stdout, files)?;
+                        edge.drain(out, stage)?;
                     }
                 }
             }
             if out.bytes().len() >= stdio::OUTPUT_BYTES {
-                drain(out, stage, stdout, files)?;
+                edge.drain(out, stage)?;
             }
         }
-        drain(out, stage, stdout, files)?;
-        let by_clock = !stream.is_marked() && stage.goes_by_clock();
+        edge.drain(out, stage)?;
+        let by_clock = stage.goes_by_clock();
         let wait = stage.due().filter(|_| by_clock).map(|due| until(due, now_ms()));
         if stream.fill(wait)? == Fill::End {
             return Ok(());
@@ -343,28 +623,35 @@ fn copy(
     }
 }
 
-/// Writes all that waits.
-fn drain(
-    out: &mut Output,
-    stage: &mut Stage,
-    stdout: &mut stdio::Output,
-    files: &mut Files,
-) -> Result<()> {
-    stdout.buffer().append(out.bytes());
-    stdout.flush()?;
-    for note in stage.notes() {
-        say(note);
-    }
-    let losses = stage.losses();
-    for (file, lines) in
-        [(&mut files.bad, &mut losses.bad_lines), (&mut files.late, &mut losses.late_lines)]
-    {
-        if let Some(file) = file {
-            file.buffer().append(lines);
-            file.flush()?;
+/// Where all goes that comes out.
+struct Edge {
+    stdout: stdio::Output,
+    files: Files,
+    quiet: bool,
+}
+
+impl Edge {
+    /// Writes all that waits.
+    fn drain(&mut self, out: &mut Output, stage: &mut Stage) -> Result<()> {
+        self.stdout.buffer().append(out.bytes());
+        self.stdout.flush()?;
+        for note in stage.notes() {
+            if !self.quiet {
+                say(note);
+            }
         }
+        let losses = stage.losses();
+        for (file, lines) in [
+            (&mut self.files.bad, &mut losses.bad_lines),
+            (&mut self.files.late, &mut losses.late_lines),
+        ] {
+            if let Some(file) = file {
+                file.buffer().append(lines);
+                file.flush()?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// The files for rows that do not count.

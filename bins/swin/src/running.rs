@@ -1,48 +1,285 @@
-//! Totals since the beginning, for every key.
+//! Totals that grow: since the beginning, or since the start of a period.
 
-use row::value::Fault;
+use std::num::NonZeroI64;
 
-use crate::store::{Group, Id, Store};
-use crate::window::Pane;
+use row::value::Value;
+
+use crate::results::{Halt, Sink, Telling};
+use crate::sliding::bounds;
+use crate::store::{Group, Id, Rest, Store};
+use crate::window::{Cumulate, Pane, multiple_after};
 
 /// The totals of keys over the panes that were folded into them.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// The total of each key, by the key's number; none before its first pane was folded.
-    groups: Vec<Option<Group>>,
+    /// The keys that have a total.
     ids: Vec<Id>,
     sorted: bool,
 }
 
-impl Totals {
-    /// Takes in a new key.
-    pub fn enter(&mut self, id: Id) {
-        self.ids.push(id);
-        self.sorted = false;
-        self.groups.resize(self.groups.len().max(id as usize + 1), None);
-    }
+/// When a key is forgotten that has no rows any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expiry {
+    /// So long after its last row, in milliseconds,
+    pub ttl_ms: i64,
+    /// at the next multiple of this.
+    pub every: NonZeroI64,
+}
 
-    /// The keys that have rows in the panes before `to`, sorted, each with its total over these.
-    ///
-    /// # Errors
-    /// When a sum leaves 128 bits.
-    pub fn until(&mut self, store: &mut Store, to: Pane) -> Result<Vec<(Id, Group)>, Fault> {
-        while let Some(taken) = store.take_pane(to) {
+impl Expiry {
+    /// When a key whose last row was at `last` is forgotten.
+    fn of(self, last: i64) -> i64 {
+        multiple_after(last.saturating_add(self.ttl_ms) - 1, self.every)
+    }
+}
+
+impl Totals {
+    /// Folds the panes before `to` into the totals of their keys, whose flags say then that they
+    /// changed.
+    fn fold(&mut self, to: Pane, expiry: Option<Expiry>, store: &mut Store) -> Result<(), Halt> {
+        while let Some((pane, taken)) = store.take_pane(to) {
             for (id, group) in taken {
-                match self.groups[id as usize] {
-                    None => self.groups[id as usize] = Some(group),
-                    Some(total) => {
-                        store.groups_mut().merge(total, group)?;
-                        store.groups_mut().give(group);
-                    }
+                let mut rest = store.entry(id).rest();
+                if let (Some(total), Some(expiry)) = (rest.group, expiry)
+                    && expiry.of(last_of(total, store)) <= pane
+                {
+                    store.groups_mut().give(total);
+                    rest.group = Some(store.groups_mut().make());
                 }
+                let total = rest.group.unwrap_or_else(|| {
+                    self.ids.push(id);
+                    self.sorted = false;
+                    store.groups_mut().make()
+                });
+                store.groups_mut().merge(total, group)?;
+                store.set_rest(id, Rest { group: Some(total), flag: true });
+                store.let_go(id, pane, group);
             }
         }
         if !self.sorted {
             self.ids.sort_unstable_by(|&one, &other| store.order(one, other));
             self.sorted = true;
         }
-        let total = |&id: &Id| self.groups[id as usize].map(|group| (id, group));
-        Ok(self.ids.iter().filter_map(total).collect())
+        Ok(())
+    }
+
+    /// Forgets the keys for which this says so.
+    fn forget(&mut self, store: &mut Store, mut gone: impl FnMut(Group, &Store) -> bool) {
+        self.ids.retain(|&id| {
+            let Some(total) = store.entry(id).rest().group.filter(|&total| gone(total, store))
+            else {
+                return true;
+            };
+            store.set_rest(id, Rest::default());
+            store.groups_mut().give(total);
+            if store.is_bare(id) {
+                store.remove(id);
+            }
+            false
+        });
+    }
+
+    /// The keys with their totals, sorted; only those that `changed` since they were written when
+    /// this is asked.
+    fn results(&self, changed: bool, store: &Store) -> Vec<(Id, Group)> {
+        let total = |&id: &Id| {
+            let rest = store.entry(id).rest();
+            rest.group.filter(|_| !changed || rest.flag).map(|group| (id, group))
+        };
+        self.ids.iter().filter_map(total).collect()
+    }
+
+    /// A snapshot has a total of this key.
+    fn restored(&mut self, id: Id) {
+        self.ids.push(id);
+        self.sorted = false;
+    }
+}
+
+/// The last time of a group that has its extent.
+fn last_of(group: Group, store: &Store) -> i64 {
+    let extent = store.groups().get(group).last().and_then(|cell| cell.extent());
+    extent.map_or(i64::MAX / 2, |(_, last, _)| last)
+}
+
+/// Everything since the beginning.
+#[derive(Debug)]
+pub struct Running {
+    every: Option<NonZeroI64>,
+    expiry: Option<Expiry>,
+    /// Whether only keys that changed are written.
+    changes: bool,
+    totals: Totals,
+    /// The next time of `--every`; [`i64::MAX`] when it has not begun.
+    due: i64,
+    begins: i64,
+}
+
+impl Running {
+    /// No rows yet. Totals are written at each multiple of `every`, and at the end.
+    #[must_use]
+    pub fn new(every: Option<NonZeroI64>, ttl_ms: Option<i64>, changes: bool) -> Running {
+        let expiry = every.zip(ttl_ms).map(|(every, ttl_ms)| Expiry { ttl_ms, every });
+        let begins = if every.is_some() { i64::MAX } else { i64::MIN };
+        let totals = Totals::default();
+        Running { every, expiry, changes, totals, due: i64::MAX, begins }
+    }
+
+    /// The next time of `--every`; [`i64::MAX`] when it has not begun.
+    #[inline]
+    #[must_use]
+    pub fn due(&self) -> i64 {
+        self.due
+    }
+
+    /// Sees a time while it is `now`: totals are written from the least one on that was seen
+    /// before anything was written.
+    #[inline]
+    pub fn see(&mut self, time: i64, now: i64) {
+        if time < self.begins
+            && let Some(every) = self.every
+        {
+            self.begins = time;
+            self.due = self.due.min(multiple_after(time.max(now), every));
+        }
+    }
+
+    /// Writes what is due by `time`: a jump over several periods once, at the last.
+    ///
+    /// # Errors
+    /// When a result has no value.
+    pub fn close<S: Sink>(&mut self, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        let Some(every) = self.every.filter(|_| self.due <= time) else { return Ok(()) };
+        let until = multiple_after(time, every) - every.get();
+        self.begins = i64::MIN;
+        self.due = until + every.get();
+        self.tell(until, until, tell)
+    }
+
+    /// Writes the totals of all rows at `until`, the end.
+    ///
+    /// # Errors
+    /// When a result has no value.
+    pub fn close_all<S: Sink>(
+        &mut self,
+        until: i64,
+        tell: &mut Telling<'_, S>,
+    ) -> Result<(), Halt> {
+        self.tell(until, i64::MAX, tell)
+    }
+
+    fn tell<S: Sink>(
+        &mut self,
+        until: i64,
+        to: Pane,
+        tell: &mut Telling<'_, S>,
+    ) -> Result<(), Halt> {
+        self.totals.fold(to, self.expiry, tell.store)?;
+        if let Some(expiry) = self.expiry {
+            self.totals
+                .forget(tell.store, |total, store| expiry.of(last_of(total, store)) <= until);
+        }
+        let results = self.totals.results(self.changes, tell.store);
+        tell.write(&results, until, &[Value::Int(until)])?;
+        if self.changes {
+            for (id, group) in results {
+                tell.store.set_rest(id, Rest { group: Some(group), flag: false });
+            }
+        }
+        tell.sink.told(until);
+        Ok(())
+    }
+
+    /// A snapshot has a total of this key.
+    pub fn restored(&mut self, id: Id) {
+        self.totals.restored(id);
+    }
+
+    /// A snapshot was loaded in which this was due.
+    pub fn restored_due(&mut self, due: i64) {
+        self.due = due;
+        self.begins = i64::MIN;
+    }
+}
+
+/// Windows that grow from the start of a period.
+#[derive(Debug)]
+pub struct Cumulating {
+    window: Cumulate,
+    totals: Totals,
+    due: i64,
+}
+
+impl Cumulating {
+    /// No rows yet.
+    #[must_use]
+    pub fn new(window: Cumulate) -> Cumulating {
+        Cumulating { window, totals: Totals::default(), due: i64::MAX }
+    }
+
+    /// The end of the next window; [`i64::MAX`] when there is none.
+    #[inline]
+    #[must_use]
+    pub fn due(&self) -> i64 {
+        self.due
+    }
+
+    /// The windows.
+    #[must_use]
+    pub fn window(&self) -> &Cumulate {
+        &self.window
+    }
+
+    /// A row at `time` has touched a new pane while it is `now`.
+    pub fn touched(&mut self, time: i64, now: i64) {
+        let first = self.window.first_end(time);
+        // A row behind steps that were written counts in the next one of its period.
+        self.due = self.due.min(if first > now { first } else { self.window.first_end(now) });
+    }
+
+    /// Writes the windows that end by `time`.
+    ///
+    /// # Errors
+    /// When a result has no value.
+    pub fn close<S: Sink>(&mut self, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        while self.due <= time {
+            self.tell_window(tell)?;
+        }
+        Ok(())
+    }
+
+    /// Writes all windows that have rows.
+    ///
+    /// # Errors
+    /// When a result has no value.
+    pub fn close_all<S: Sink>(&mut self, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        self.close(i64::MAX - 1, tell)
+    }
+
+    fn tell_window<S: Sink>(&mut self, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        let end = self.due;
+        let period = self.window.period_of(end - 1);
+        self.totals.fold(end, None, tell.store)?;
+        let results = self.totals.results(false, tell.store);
+        tell.write(&results, end, &bounds(&(period.start..end), None))?;
+        tell.sink.told(end);
+        if end == period.end {
+            self.totals.forget(tell.store, |_, _| true);
+            let oldest = tell.store.oldest_pane();
+            self.due = oldest.map_or(i64::MAX, |pane| self.window.first_end(pane));
+        } else {
+            self.due = self.window.first_end(end);
+        }
+        Ok(())
+    }
+
+    /// A snapshot has a total of this key.
+    pub fn restored(&mut self, id: Id) {
+        self.totals.restored(id);
+    }
+
+    /// A snapshot was loaded in which this was due.
+    pub fn restored_due(&mut self, due: i64) {
+        self.due = self.due.min(due);
     }
 }

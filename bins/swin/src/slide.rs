@@ -96,9 +96,9 @@ impl Members {
     /// Drops the panes before `to`, and the keys that have nothing left.
     pub fn retire(&mut self, store: &mut Store, to: Pane) {
         let mut left = false;
-        while let Some(taken) = store.take_pane(to) {
+        while let Some((pane, taken)) = store.take_pane(to) {
             for (id, group) in taken {
-                store.groups_mut().give(group);
+                store.let_go(id, pane, group);
                 let count = &mut self.counts[id as usize];
                 *count -= 1;
                 if *count == 0 {
@@ -118,7 +118,7 @@ impl Members {
 
 /// The panes of a key in two stacks.
 #[derive(Debug, Default)]
-struct Stacks {
+pub struct Stacks {
     /// Suffixes, the longest last; each by its first pane.
     front: Vec<(Pane, Group)>,
     /// What came after the panes of the front.
@@ -129,7 +129,7 @@ struct Stacks {
 
 impl Stacks {
     /// Forgets what was merged.
-    fn clear(&mut self, groups: &mut Groups) {
+    pub fn clear(&mut self, groups: &mut Groups) {
         for (_, group) in self.front.drain(..) {
             groups.give(group);
         }
@@ -140,7 +140,10 @@ impl Stacks {
 
     /// Merges the `panes` of `entry` into a new group. The ends of the panes never fall from call
     /// to call, unless [`Stacks::clear`] was called between.
-    fn merge(
+    ///
+    /// # Errors
+    /// When a sum leaves 128 bits.
+    pub fn merge(
         &mut self,
         entry: &Entry,
         groups: &mut Groups,
@@ -201,7 +204,10 @@ mod tests {
     /// Slides a window of `size` panes over rows `(pane, number)`, in the order given, and
     /// returns the sums of every window.
     fn sums(rows: &[(Pane, f64)], size: Pane, last: Pane) -> Vec<Value<'static>> {
-        let mut store = Store::new(vec![Function::Sum.empty()], 10);
+        let mut store = Store::new(
+            vec![Function::Sum.empty()],
+            crate::store::Limits { keys: 10, bytes: 1 << 20 },
+        );
         let mut members = Members::default();
         let mut told = Vec::new();
         let mut rows = rows.iter().peekable();

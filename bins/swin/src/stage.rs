@@ -1,67 +1,31 @@
 //! One stage of a pipeline: lines and marks go in, lines and marks come out.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use pipe::course::Course;
 use pipe::exit::{Code, Error, Result};
-use pipe::mark::{self, How, Mark, Partition};
-use row::bad::{self, BadRows};
+use pipe::mark::{Barrier, DeadLetter, How, Last, Mark, Partition};
+use row::bad;
 use row::field::Bad;
 use row::schema::{Options, Schema};
 use row::sql::Item;
 use row::time::Clock;
 use row::value::Fault;
+use serde_json::Value as Json;
 
-use crate::aggregate::Stamp;
-use crate::engine::{Engine, Verdict};
-use crate::intake::{Intake, Scratch};
+use crate::engine::{Engine, Refusal};
+use crate::intake::{Intake, Scratch, Taken};
+use crate::losses::{Keeping, Losses};
 use crate::output::Output;
+use crate::query::Query;
+use crate::state::{State, Unfit};
 
-/// What the stage does with rows that do not count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keeping {
-    /// Keep bad rows, as JSON lines.
-    pub bad: bool,
-    /// Keep late rows, as they came.
-    pub late: bool,
-    /// Stop at the first bad row.
-    pub strict: bool,
-}
+/// A silence after which the watermark of a marked stream goes on with the ticks, unless the
+/// caller says another.
+const IDLE_MS: i64 = 10_000;
 
-/// Rows that did not count.
-#[derive(Debug, Default)]
-pub struct Losses {
-    bad: BadRows,
-    late: u64,
-    late_most_ms: i64,
-    delay_ms: i64,
-    outside: u64,
-    /// Bad rows to be written, as JSON lines.
-    pub bad_lines: Vec<u8>,
-    /// Late rows to be written, as they came.
-    pub late_lines: Vec<u8>,
-}
-
-impl Losses {
-    /// What is said of them at exit.
-    #[must_use]
-    pub fn summaries(&self, keeping: Keeping) -> Vec<String> {
-        let mut said: Vec<String> = self.bad.summary(keeping.bad).into_iter().collect();
-        if self.late > 0 {
-            let rows = if self.late == 1 { "row was" } else { "rows were" };
-            let most = self.late_most_ms;
-            // The window of a row ends after it, and closes when the watermark is there.
-            let enough = self.delay_ms.saturating_add(most + 1);
-            said.push(format!(
-                "{} {rows} late by up to {most} ms and did not count; --delay {enough}ms would \
-                 have waited",
-                self.late,
-            ));
-        }
-        if self.outside > 0 {
-            let rows = if self.outside == 1 { "row" } else { "rows" };
-            said.push(format!("{} {rows} stood in the gaps between windows", self.outside));
-        }
-        said
-    }
-}
+/// The longest entry of a stage's state, in bytes: a topic's records have at most a mebibyte.
+const ENTRY_BYTES_MAX: usize = 900_000;
 
 /// How rows are read, before the first one has come.
 #[derive(Debug)]
@@ -72,19 +36,36 @@ pub struct Reading {
     pub time: Option<(Item, Clock)>,
 }
 
+/// What becomes of rows that count.
+#[derive(Debug)]
+enum Job {
+    /// They are counted in windows.
+    Windows(Box<Engine>),
+    /// They come out, each by itself: as they came, or what is asked of them.
+    Each(Query, Whole),
+}
+
+/// Whether a row comes out as it came, or only what is asked of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// As it came.
+    Line,
+    /// What is asked.
+    Parts,
+}
+
 /// The stage.
 #[derive(Debug)]
 pub struct Stage {
-    engine: Engine,
+    job: Job,
+    state: State,
     reading: Reading,
     intake: Option<Intake>,
     scratch: Scratch,
-    /// The partitions of a marked stream; a plain one has the partition 0.
-    partitions: Vec<Partition>,
-    partition: usize,
+    course: Course,
+    marked: bool,
     keeping: Keeping,
     losses: Losses,
-    assigned: bool,
     notes: Vec<String>,
     /// The exit code, when a program before this one failed for good.
     aborted: Option<u8>,
@@ -92,40 +73,67 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// A stage around `engine`.
+    /// A stage around `engine`, whose state `layout` describes.
     #[must_use]
-    pub fn new(engine: Engine, reading: Reading, keeping: Keeping) -> Stage {
-        let losses = Losses { delay_ms: engine.delay_ms(), ..Losses::default() };
+    pub fn windows(engine: Engine, layout: Json, reading: Reading, keeping: Keeping) -> Stage {
+        let losses = Losses::new(engine.timeline().pace().delay_ms.unwrap_or_default());
+        Stage::new(Job::Windows(Box::new(engine)), State::new(layout), reading, keeping, losses)
+    }
+
+    /// A stage that writes every row by itself.
+    #[must_use]
+    pub fn each(query: Query, whole: Whole, reading: Reading, keeping: Keeping) -> Stage {
+        let state = State::new(Json::Null);
+        Stage::new(Job::Each(query, whole), state, reading, keeping, Losses::new(0))
+    }
+
+    fn new(job: Job, state: State, reading: Reading, keeping: Keeping, losses: Losses) -> Stage {
         Stage {
-            engine,
+            job,
+            state,
             reading,
             intake: None,
             scratch: Scratch::default(),
-            partitions: Vec::new(),
-            partition: 0,
+            course: Course::new("swin"),
+            marked: false,
             keeping,
             losses,
-            assigned: false,
             notes: Vec::new(),
             aborted: None,
             ended: None,
         }
     }
 
-    /// When something is due, unless rows come; milliseconds since the epoch.
+    /// When something is due by the clock, unless rows come; milliseconds since the epoch.
     #[must_use]
     pub fn due(&self) -> Option<i64> {
-        self.engine.due()
+        match &self.job {
+            Job::Windows(engine) => engine.due(),
+            Job::Each(..) => None,
+        }
     }
 
-    /// Whether windows close by the clock in a plain stream.
+    /// Whether the clock of a plain stream has to be read: windows close by it, or it says what
+    /// is idle or ahead.
     #[must_use]
     pub fn goes_by_clock(&self) -> bool {
-        !self.engine.has_event_time()
+        match &self.job {
+            Job::Windows(engine) => {
+                let pace = engine.timeline().pace();
+                !self.marked
+                    && (pace.delay_ms.is_none()
+                        || pace.idle_ms.is_some()
+                        || pace.future_ms.is_some())
+            }
+            Job::Each(..) => false,
+        }
     }
 
     /// The rows that did not count.
     pub fn losses(&mut self) -> &mut Losses {
+        if let Job::Windows(engine) = &self.job {
+            self.losses.see(engine.timeline());
+        }
         &mut self.losses
     }
 
@@ -139,16 +147,24 @@ impl Stage {
     /// # Errors
     /// When an expression is refused.
     pub fn compile_early(&mut self) -> Result<()> {
-        let schema = self.reading.rows.early();
-        match schema.map_err(|(option, reason)| Error::caller(option, reason))? {
-            Some(schema) => self.compile(schema),
-            None => Ok(()),
+        if self.reading.rows.names.is_empty() {
+            return Ok(());
+        }
+        let schema = self.reading.rows.schema(b"");
+        let (schema, _) = schema.map_err(|reason| Error::caller("--names", reason))?;
+        self.compile(schema)
+    }
+
+    fn query(&self) -> &Query {
+        match &self.job {
+            Job::Windows(engine) => engine.query(),
+            Job::Each(query, _) => query,
         }
     }
 
     fn compile(&mut self, schema: Schema) -> Result<()> {
         let time = self.reading.time.as_ref().map(|(item, clock)| (item, clock.clone()));
-        let intake = Intake::new(self.engine.query(), time, schema);
+        let intake = Intake::new(self.query(), time, schema);
         self.intake = Some(intake.map_err(|(option, reason)| Error::caller(option, reason))?);
         Ok(())
     }
@@ -159,27 +175,38 @@ impl Stage {
     /// When an expression is refused, a number overflows, or a limit is reached.
     #[inline]
     pub fn data(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<()> {
+        if self.marked {
+            self.course.line();
+        }
         if self.intake.is_none() && self.begin(line)? {
             return Ok(());
         }
-        match self.count(number, line, out) {
+        match self.take(number, line, out) {
             Ok(()) => Ok(()),
-            Err(Refusal::Bad(reason)) => self.bad(number, &reason, line),
-            Err(Refusal::Late(by_ms)) => {
-                self.late(by_ms, line);
+            Err(Lost::Bad(reason)) => self.lose(number, &reason, line, out),
+            Err(Lost::Row(Refusal::Late(by_ms))) => {
+                self.late(by_ms, line, out);
                 Ok(())
             }
-            Err(Refusal::Outside) => {
-                self.losses.outside += 1;
+            Err(Lost::Row(Refusal::Outside)) => {
+                self.losses.add_outside();
                 Ok(())
             }
-            Err(Refusal::Halt(reason)) => Err(Error::world(format!("line {number}"), reason)),
+            Err(Lost::Row(Refusal::Halt(halt))) => {
+                Err(Error::world(format!("line {number}"), halt))
+            }
+            Err(Lost::Failed(reason)) => Err(Error::world(format!("line {number}"), reason)),
         }
     }
 
     /// Learns the schema from the first line; returns whether it was a header and no row.
     #[cold]
     fn begin(&mut self, line: &[u8]) -> Result<bool> {
+        if self.course.has_epochs() && self.reading.rows.expects_header() {
+            let reason = "a stream that goes on after a restart has no first line; --names gives \
+                          the names";
+            return Err(Error::caller("the header line", reason));
+        }
         let schema = self.reading.rows.schema(line);
         let (schema, header) = schema.map_err(|reason| Error::caller("the first row", reason))?;
         self.compile(schema)?;
@@ -188,40 +215,45 @@ impl Stage {
 
     /// Reads a row and counts it. The order is: read, time, watermark, then the condition.
     #[inline]
-    fn count(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<(), Refusal> {
+    fn take(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<(), Lost> {
         let Some(intake) = &mut self.intake else { return Ok(()) };
         let taken = intake.read(line)?;
+        let engine = match &mut self.job {
+            Job::Windows(engine) => engine,
+            Job::Each(_, whole) => return each(*whole, taken, self.course.partition(), out),
+        };
         let time = match taken.time()? {
             Some(time) => time,
-            None => self.engine.arrival().ok_or_else(|| {
-                Refusal::Halt("a row before the first tick has no time of arrival".to_owned())
-            })?,
+            None => engine.timeline().arrival().ok_or(Lost::Failed(NO_TICK))?,
         };
-        if self.engine.see(self.partition, time) {
-            self.engine.tell_due(out).map_err(|halt| Refusal::Halt(halt.to_string()))?;
+        let partition = self.course.partition();
+        if engine.see(partition, time, number) {
+            engine.tell_due(out).map_err(Refusal::Halt)?;
         }
         if !taken.passes()? {
             return Ok(());
         }
-        match self.engine.judge(time) {
-            Verdict::Open => {}
-            Verdict::Late(by_ms) => return Err(Refusal::Late(by_ms)),
-            Verdict::Outside => return Err(Refusal::Outside),
-        }
         taken.prepare(&mut self.scratch)?;
-        let aggregates = self.engine.aggregates(self.partition, taken.key(&self.scratch), time);
-        let aggregates = aggregates.map_err(|halt| Refusal::Halt(halt.to_string()))?;
-        let stamp = Stamp { time, arrival: number };
-        let added = taken.add_to(&self.scratch, aggregates, stamp);
-        added.map(|_| ()).map_err(|fault| Refusal::Halt(fault.to_string()))
+        let (group, stamp) = engine.open(partition, taken.key(&self.scratch), time)?;
+        let grown = taken.add_to(&self.scratch, engine.aggregates(group), stamp);
+        let grown = grown.map_err(|fault| Refusal::Halt(fault.into()))?;
+        engine.added(grown, out)?;
+        Ok(())
     }
 
     /// Takes a row that cannot be read.
     ///
     /// # Errors
     /// With `--strict`, and when a whole number leaves 64 bits.
+    pub fn bad(&mut self, number: u64, reason: &Bad, row: &[u8], out: &mut Output) -> Result<()> {
+        if self.marked {
+            self.course.line();
+        }
+        self.lose(number, reason, row, out)
+    }
+
     #[cold]
-    pub fn bad(&mut self, number: u64, reason: &Bad, row: &[u8]) -> Result<()> {
+    fn lose(&mut self, number: u64, reason: &Bad, row: &[u8], out: &mut Output) -> Result<()> {
         if self.keeping.strict || *reason == Bad::Value(Fault::Overflow) {
             let row = String::from_utf8_lossy(&row[..row.len().min(200)]).into_owned();
             return Err(Error::world(format!("line {number}"), format!("{reason}: {row:?}")));
@@ -229,18 +261,26 @@ impl Stage {
         if self.keeping.bad {
             bad::json_line(number, reason, row, &mut self.losses.bad_lines);
         }
-        self.losses.bad.add(number, reason.clone());
+        if self.course.has_epochs() {
+            out.own_mark(&Mark::Bad(self.dead_letter(reason.to_string(), row)));
+        }
+        self.losses.add_bad(number, reason.clone());
         Ok(())
     }
 
     #[cold]
-    fn late(&mut self, by_ms: i64, line: &[u8]) {
-        self.losses.late += 1;
-        self.losses.late_most_ms = self.losses.late_most_ms.max(by_ms);
-        if self.keeping.late {
-            self.losses.late_lines.extend_from_slice(line);
-            self.losses.late_lines.push(b'\n');
+    fn late(&mut self, by_ms: i64, line: &[u8], out: &mut Output) {
+        self.losses.add_late(by_ms, line, self.keeping.late);
+        if self.course.has_epochs() {
+            let reason = format!("{by_ms} ms late");
+            out.own_mark(&Mark::Late(self.dead_letter(reason, line)));
         }
+    }
+
+    fn dead_letter(&self, reason: String, line: &[u8]) -> DeadLetter {
+        let (at, offset) = self.course.place();
+        let stage = self.course.name().to_owned();
+        DeadLetter { stage, at, offset, reason, line_b64: BASE64.encode(line) }
     }
 
     /// The clock, or a tick, says that it is `ms`.
@@ -248,12 +288,9 @@ impl Stage {
     /// # Errors
     /// When a result has no value.
     pub fn tick(&mut self, ms: i64, out: &mut Output) -> Result<()> {
-        self.engine.tick(ms);
-        self.tell_due(out)
-    }
-
-    fn tell_due(&mut self, out: &mut Output) -> Result<()> {
-        self.engine.tell_due(out).map_err(|halt| Error::world("results", halt))
+        let Job::Windows(engine) = &mut self.job else { return Ok(()) };
+        engine.tick(ms);
+        tell_due(engine, out)
     }
 
     /// Takes a mark, with its line; returns whether the output has to be flushed.
@@ -269,32 +306,27 @@ impl Stage {
                 self.assign(partitions, out);
                 out.mark(line);
             }
-            Mark::From { at, .. } => {
-                self.partition = self.number_of(at, out);
-                self.engine.set_idle(self.partition, false);
-                self.tell_due(out)?;
+            Mark::Restore { stage, at, key, value } if stage == self.course.name() => {
+                self.restore(at, key, value)?;
                 return Ok(false);
             }
+            Mark::Restored { .. } => {
+                out.mark(line);
+                self.restored(out)?;
+            }
+            Mark::From { at, offset } => return self.from(at, *offset, out).map(|()| false),
             Mark::Idle { at } => {
                 let partition = self.number_of(at, out);
-                self.engine.set_idle(partition, true);
-                self.tell_due(out)?;
+                self.set_idle(partition, true, out)?;
             }
             Mark::Tick { ms } => {
-                self.tick(*ms, out)?;
-                if let Some(until) = self.engine.closed_until() {
-                    out.close(until);
+                if self.course.tick(*ms) {
+                    self.act(*ms, out)?;
                 }
                 out.mark(line);
             }
-            Mark::Closed { until } => {
-                self.engine.see_everywhere(*until);
-                self.tell_due(out)?;
-            }
-            Mark::Barrier(_) => {
-                let reason = "a barrier in a stream that was opened without epochs";
-                return Err(Error::world("<stdin>", reason));
-            }
+            Mark::Closed { until } => self.closed(*until, line, out)?,
+            Mark::Barrier(barrier) => self.barrier(barrier, out)?,
             Mark::End { how } => {
                 self.end(*how, 0, out)?;
                 out.mark(line);
@@ -315,16 +347,21 @@ impl Stage {
         stages: &[String],
         out: &mut Output,
     ) -> Result<()> {
-        self.engine.restart();
+        self.marked = true;
         out.write_marks();
-        let stages = mark::stages_behind(stages, "swin");
-        out.own_mark(&Mark::Open { epochs, tick_ms, stages });
+        let opening = self.course.open(epochs, tick_ms, stages);
+        out.own_mark(&opening);
+        let Job::Windows(engine) = &mut self.job else { return Ok(()) };
+        engine.listen_to_marks(IDLE_MS);
         if epochs {
-            let reason = "the stream has epochs, and swin cannot store its state yet";
-            return Err(Error::caller("<stdin>", reason));
+            if !out.has_marks() {
+                let reason = "the stream has epochs, which json, text and csv can carry on";
+                return Err(Error::caller("-o", reason));
+            }
+            engine.track_changes();
         }
-        if let Some(every) = self.engine.every()
-            && self.goes_by_clock()
+        if let Some(every) = engine.every()
+            && !engine.has_event_time()
             && every.unsigned_abs() < tick_ms
         {
             let reason = format!("the stream has a tick every {tick_ms} ms, and no time between");
@@ -335,43 +372,136 @@ impl Stage {
 
     /// A new assignment: forgets all rows.
     fn assign(&mut self, partitions: &[Partition], out: &mut Output) {
-        self.partitions = partitions.to_vec();
-        self.partition = 0;
-        self.engine.assign(partitions.len());
+        let again = self.course.begin(partitions);
+        self.state.clear();
+        self.ended = None;
         out.assign(partitions);
-        if self.assigned {
+        let Job::Windows(engine) = &mut self.job else { return };
+        engine.assign(partitions.len());
+        if again && !self.course.has_epochs() {
             let note = "the partitions were assigned anew: what was not written begins again";
             self.notes.push(note.to_owned());
         }
-        self.assigned = true;
+    }
+
+    fn restore(&mut self, at: &Partition, key: &Json, value: &Json) -> Result<()> {
+        let partition = self.course.partitions().iter().position(|known| known == at);
+        let (Job::Windows(engine), Some(partition)) = (&mut self.job, partition) else {
+            return Err(unfit(self.course.name(), Unfit::Entry));
+        };
+        let loaded = self.state.load(engine, partition, key, value);
+        loaded.map_err(|reason| unfit(self.course.name(), reason))
+    }
+
+    fn restored(&mut self, out: &mut Output) -> Result<()> {
+        let tick = self.course.restored();
+        if let Job::Windows(engine) = &mut self.job {
+            self.state.loaded(engine);
+        }
+        tick.map_or(Ok(()), |ms| self.act(ms, out))
+    }
+
+    /// It is `ms`, and the state is there.
+    fn act(&mut self, ms: i64, out: &mut Output) -> Result<()> {
+        self.tick(ms, out)?;
+        if let Job::Windows(engine) = &self.job
+            && let Some(until) = engine.closed_until()
+        {
+            out.close(until);
+        }
+        Ok(())
+    }
+
+    fn from(&mut self, at: &Partition, offset: Option<i64>, out: &mut Output) -> Result<()> {
+        let partition = self.number_of(at, out);
+        self.course.from(at, offset);
+        self.set_idle(partition, false, out)
+    }
+
+    fn set_idle(&mut self, partition: usize, idle: bool, out: &mut Output) -> Result<()> {
+        let Job::Windows(engine) = &mut self.job else { return Ok(()) };
+        engine.set_idle(partition, idle);
+        tell_due(engine, out)
     }
 
     /// The number of a partition; one that no assignment named gets the next.
     fn number_of(&mut self, at: &Partition, out: &mut Output) -> usize {
-        if let Some(number) = self.partitions.iter().position(|known| known == at) {
-            return number;
+        let known = self.course.partitions().len();
+        let number = self.course.number_of(at);
+        let now = self.course.partitions().len();
+        if now > known {
+            if let Job::Windows(engine) = &mut self.job
+                && now > 1
+            {
+                engine.add_partition();
+            }
+            out.add_partition(at);
         }
-        self.partitions.push(at.clone());
-        if self.partitions.len() > 1 {
-            self.engine.add_partition();
+        number
+    }
+
+    /// Windows of the stage before this one have closed: that is a row of that time in every
+    /// partition.
+    fn closed(&mut self, until: i64, line: &[u8], out: &mut Output) -> Result<()> {
+        match &mut self.job {
+            Job::Windows(engine) => {
+                engine.see_everywhere(until);
+                tell_due(engine, out)
+            }
+            Job::Each(..) => {
+                out.mark(line);
+                Ok(())
+            }
         }
-        out.assign(&self.partitions);
-        self.partitions.len() - 1
+    }
+
+    /// An epoch ends: hands on what changed in it, before the barrier.
+    fn barrier(&mut self, barrier: &Barrier, out: &mut Output) -> Result<()> {
+        self.course.barrier(barrier)?;
+        if barrier.last == Some(Last::Drained) {
+            self.end(How::Drained, 0, out)?;
+        }
+        if let Job::Windows(engine) = &mut self.job {
+            let course = &self.course;
+            let mut failed = None;
+            self.state.store(engine, &mut |partition, key, value| {
+                let at = course.partitions()[partition].clone();
+                let value = value.unwrap_or(Json::Null);
+                let bytes = out.own_mark(&Mark::State {
+                    stage: course.name().to_owned(),
+                    at,
+                    key: key.clone(),
+                    value,
+                });
+                if bytes > ENTRY_BYTES_MAX {
+                    failed.get_or_insert((key, bytes));
+                }
+            });
+            if let Some((key, bytes)) = failed {
+                let reason = format!(
+                    "the state of one key takes {bytes} bytes, and an entry has at most \
+                     {ENTRY_BYTES_MAX}: shorter windows or fewer values a key are needed"
+                );
+                return Err(Error::world(format!("key {key}"), reason));
+            }
+        }
+        out.barrier(barrier);
+        Ok(())
     }
 
     /// The input has ended; `now` is the clock. Returns the exit code.
     ///
     /// # Errors
     /// When a marked stream was cut short, or a result has no value.
-    pub fn finish(&mut self, marked: bool, now: i64, out: &mut Output) -> Result<Code> {
+    pub fn finish(&mut self, now: i64, out: &mut Output) -> Result<Code> {
         if let Some(code) = self.aborted {
             return Ok(Code(code));
         }
-        if marked && self.ended.is_none() {
+        if self.marked && self.ended.is_none() {
             let reason = "the stream has no end, so open windows are not written; run it again";
             return Err(Error::unfinished("<stdin>", reason));
         }
-        if !marked {
+        if !self.marked {
             self.end(How::Drained, now, out)?;
         }
         Ok(Code::DONE)
@@ -379,25 +509,68 @@ impl Stage {
 
     /// A complete input closes all windows, one that was stopped closes none.
     fn end(&mut self, how: How, now: i64, out: &mut Output) -> Result<()> {
-        self.ended = Some(how);
-        if how == How::Drained {
-            self.engine.tell_all(now, out).map_err(|halt| Error::world("results", halt))?;
-            out.complete();
+        let before = self.ended.replace(how);
+        if how == How::Stopped || before == Some(How::Drained) {
+            return Ok(());
         }
+        if let Job::Windows(engine) = &mut self.job {
+            engine.tell_all(now, out).map_err(|halt| Error::world("results", halt))?;
+        }
+        out.complete();
         Ok(())
     }
 }
 
-/// Why a row does not count.
-enum Refusal {
-    Bad(Bad),
-    Late(i64),
-    Outside,
-    Halt(String),
+const NO_TICK: &str = "a row before the first tick has no time of arrival";
+
+fn tell_due(engine: &mut Engine, out: &mut Output) -> Result<()> {
+    engine.tell_due(out).map_err(|halt| Error::world("results", halt))
 }
 
-impl From<Bad> for Refusal {
-    fn from(bad: Bad) -> Refusal {
-        Refusal::Bad(bad)
+/// Writes a row by itself, when it passes.
+fn each(whole: Whole, taken: Taken<'_>, partition: usize, out: &mut Output) -> Result<(), Lost> {
+    if !taken.passes()? {
+        return Ok(());
+    }
+    if whole == Whole::Line {
+        out.line(partition, taken.line());
+        return Ok(());
+    }
+    let mut values = Vec::new();
+    taken.each(&mut values)?;
+    crate::results::Sink::row(out, partition, &values);
+    Ok(())
+}
+
+fn unfit(stage: &str, reason: Unfit) -> Error {
+    match reason {
+        Unfit::Layout(reason) => Error::caller(
+            "the stored state",
+            format!("{reason}; kcons --reset-state lets this start from nothing"),
+        ),
+        Unfit::Entry => Error::caller(
+            "the stored state",
+            format!("an entry of {stage} cannot be read; kcons --reset-state deletes all"),
+        ),
+        Unfit::Full(reason) => Error::world("the stored state", reason),
+    }
+}
+
+/// Why a row does not count.
+enum Lost {
+    Bad(Bad),
+    Row(Refusal),
+    Failed(&'static str),
+}
+
+impl From<Bad> for Lost {
+    fn from(bad: Bad) -> Lost {
+        Lost::Bad(bad)
+    }
+}
+
+impl From<Refusal> for Lost {
+    fn from(refusal: Refusal) -> Lost {
+        Lost::Row(refusal)
     }
 }

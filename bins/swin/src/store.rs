@@ -2,9 +2,12 @@
 //!
 //! Keys are numbered, and a key holds the numbers of its aggregates, which stand one group after
 //! the other in one vector: a row costs one look-up and one group, however many keys and panes
-//! there are.
+//! there are. Beside its panes a key may have a *rest*: what was folded together of panes that are
+//! no longer kept apart, and one flag, whose meaning is the window's.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::hash::BuildHasher as _;
 use std::ops::Range;
 
@@ -15,6 +18,7 @@ use row::value::Fault;
 use smallvec::SmallVec;
 
 use crate::aggregate::Aggregate;
+use crate::changes::{Changes, Slot};
 use crate::window::Pane;
 
 /// The number of a key of a partition.
@@ -33,7 +37,40 @@ pub struct Store {
     groups: Groups,
     /// The keys that have something in a pane.
     touched: BTreeMap<Pane, Vec<Id>>,
-    keys_max: usize,
+    limits: Limits,
+    /// What changed since the last snapshot, when snapshots are taken.
+    changes: Option<Changes>,
+}
+
+/// What may be held at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Keys, of all input partitions together.
+    pub keys: usize,
+    /// Bytes, as far as they are known: of keys, panes, and what aggregates hold.
+    pub bytes: usize,
+}
+
+/// The limit that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Of keys.
+    Keys(usize),
+    /// Of bytes.
+    Bytes(usize),
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Full::Keys(max) => {
+                write!(f, "more than {max} keys at a time; --max-keys allows more")
+            }
+            Full::Bytes(max) => {
+                write!(f, "the rows kept take more than {max} bytes; --max-memory allows more")
+            }
+        }
+    }
 }
 
 /// A key of a partition.
@@ -46,6 +83,17 @@ pub struct Entry {
     /// The newest pane stands apart: nearly all rows go there.
     newest: Option<(Pane, Group)>,
     older: VecDeque<(Pane, Group)>,
+    /// What is kept beside the panes.
+    rest: Rest,
+}
+
+/// What a key has beside its panes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Aggregates of what is no longer kept apart.
+    pub group: Option<Group>,
+    /// Whether there is something to remember of the key; what, is the window's.
+    pub flag: bool,
 }
 
 impl Entry {
@@ -55,6 +103,30 @@ impl Entry {
         let first = self.older.partition_point(|&(pane, _)| pane < panes.start);
         let from_first = self.older.range(first..).copied().chain(self.newest);
         from_first.filter(move |(pane, _)| panes.contains(pane))
+    }
+
+    /// All panes of the key, oldest first.
+    pub fn all_panes(&self) -> impl DoubleEndedIterator<Item = (Pane, Group)> {
+        self.older.iter().copied().chain(self.newest)
+    }
+
+    /// The newest pane.
+    #[inline]
+    #[must_use]
+    pub fn newest(&self) -> Option<(Pane, Group)> {
+        self.newest
+    }
+
+    /// The oldest pane.
+    #[must_use]
+    pub fn oldest(&self) -> Option<(Pane, Group)> {
+        self.older.front().copied().or(self.newest)
+    }
+
+    /// What the key has beside its panes.
+    #[must_use]
+    pub fn rest(&self) -> Rest {
+        self.rest
     }
 }
 
@@ -72,24 +144,32 @@ pub struct Touch {
 }
 
 impl Store {
-    /// An empty store for at most `keys_max` keys with aggregates as in `empty`.
+    /// An empty store of aggregates as in `empty`, within `limits`.
     #[must_use]
-    pub fn new(empty: Vec<Aggregate>, keys_max: usize) -> Store {
+    pub fn new(empty: Vec<Aggregate>, limits: Limits) -> Store {
         Store {
             table: HashTable::new(),
             hasher: FixedState::with_seed(0),
             entries: Vec::new(),
             free: Vec::new(),
-            groups: Groups { empty, cells: Vec::new(), free: Vec::new() },
+            groups: Groups::new(empty),
             touched: BTreeMap::new(),
-            keys_max,
+            limits,
+            changes: None,
         }
     }
 
-    /// Forgets all keys.
+    /// Forgets all keys, also for snapshots.
     pub fn clear(&mut self) {
         let empty = std::mem::take(&mut self.groups.empty);
-        *self = Store::new(empty, self.keys_max);
+        let changes = self.changes.as_ref().map(|_| Changes::default());
+        *self = Store::new(empty, self.limits);
+        self.changes = changes;
+    }
+
+    /// Remembers from now on what changes, for [`Store::take_changes`].
+    pub fn track_changes(&mut self) {
+        self.changes.get_or_insert_default();
     }
 
     /// How many keys there are.
@@ -99,6 +179,7 @@ impl Store {
     }
 
     /// The entry of a key.
+    #[inline]
     #[must_use]
     pub fn entry(&self, id: Id) -> &Entry {
         &self.entries[id as usize]
@@ -134,51 +215,102 @@ impl Store {
         self.touched.range(panes).map(|(_, ids)| ids.as_slice())
     }
 
-    /// Finds or makes the aggregates of `key` in `pane`; `None` when it would be a key too many.
+    /// All keys.
+    pub fn ids(&self) -> impl Iterator<Item = Id> {
+        self.table.iter().copied()
+    }
+
+    /// Finds a key of a partition.
     #[inline]
-    pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Option<Touch> {
-        let hash = hash_key(&self.hasher, partition, key);
+    #[must_use]
+    pub fn find(&self, partition: usize, key: Key<'_>) -> Option<Id> {
         let entries = &self.entries;
-        let found = self.table.find(hash, |&id| {
+        let found = self.table.find(hash_key(&self.hasher, partition, key), |&id| {
             let entry = &entries[id as usize];
             entry.partition == partition && Key::new(&entry.key) == key
         });
-        if let Some(&id) = found {
-            if let Some((newest, group)) = self.entries[id as usize].newest
-                && newest == pane
-            {
-                return Some(Touch { id, group, new_key: false, new_pane: false });
-            }
-            return Some(self.touch_pane(id, pane, false));
+        found.copied()
+    }
+
+    /// Finds or makes a key of a partition.
+    ///
+    /// # Errors
+    /// When it would be a key too many.
+    #[inline]
+    pub fn find_or_make(&mut self, partition: usize, key: Key<'_>) -> Result<(Id, bool), Full> {
+        match self.find(partition, key) {
+            Some(id) => Ok((id, false)),
+            None => self.insert(partition, key).map(|id| (id, true)),
         }
-        let id = self.insert(partition, key, hash)?;
-        Some(self.touch_pane(id, pane, true))
+    }
+
+    /// Finds or makes the aggregates of `key` in `pane`, which will change now.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    #[inline]
+    pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
+        let (id, new_key) = self.find_or_make(partition, key)?;
+        let touch = match self.entries[id as usize].newest {
+            Some((newest, group)) if newest == pane => {
+                Touch { id, group, new_key, new_pane: false }
+            }
+            _ => {
+                let touch = self.touch_pane(id, pane, new_key);
+                if touch.new_pane {
+                    self.touched.entry(pane).or_default().push(id);
+                    self.check_bytes()?;
+                }
+                touch
+            }
+        };
+        self.change(id, Slot::Pane(pane), touch.group);
+        Ok(touch)
+    }
+
+    /// Gives a key a pane that it may have already, outside of [`Store::touched`]: for windows
+    /// that find their panes by their keys.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn touch_own(&mut self, id: Id, pane: Pane) -> Result<Touch, Full> {
+        let touch = self.touch_pane(id, pane, false);
+        self.change(id, Slot::Pane(pane), touch.group);
+        self.check_bytes()?;
+        Ok(touch)
     }
 
     #[cold]
-    fn insert(&mut self, partition: usize, key: Key<'_>, hash: u64) -> Option<Id> {
-        if self.keys() >= self.keys_max {
-            return None;
+    fn insert(&mut self, partition: usize, key: Key<'_>) -> Result<Id, Full> {
+        if self.keys() >= self.limits.keys {
+            return Err(Full::Keys(self.limits.keys));
         }
         let mut bytes = SmallVec::with_capacity(key.rest().len() + 1);
         bytes.push(key.tag());
         bytes.extend_from_slice(key.rest());
-        let entry = Entry { partition, key: bytes, newest: None, older: VecDeque::new() };
+        let (older, rest) = (VecDeque::new(), Rest::default());
+        let entry = Entry { partition, key: bytes, newest: None, older, rest };
         let id = if let Some(id) = self.free.pop() {
             self.entries[id as usize] = entry;
             id
         } else {
             self.entries.push(entry);
-            Id::try_from(self.entries.len() - 1).ok()?
+            let id = Id::try_from(self.entries.len() - 1);
+            id.map_err(|_| Full::Keys(Id::MAX as usize))?
         };
         let (entries, hasher) = (&self.entries, &self.hasher);
+        let hash = hash_key(hasher, partition, key);
         self.table.insert_unique(hash, id, |&id| hash_of(hasher, &entries[id as usize]));
-        Some(id)
+        self.check_bytes()?;
+        Ok(id)
     }
 
     fn touch_pane(&mut self, id: Id, pane: Pane, new_key: bool) -> Touch {
         let entry = &mut self.entries[id as usize];
         let place = match entry.newest {
+            Some((newest, group)) if newest == pane => {
+                return Touch { id, group, new_key, new_pane: false };
+            }
             Some((newest, _)) if newest < pane => Err(entry.older.len()),
             None => Err(0),
             Some(_) => entry.older.binary_search_by_key(&pane, |&(pane, _)| pane),
@@ -198,52 +330,207 @@ impl Store {
                 entry.newest = Some((pane, group));
             }
         }
-        self.touched.entry(pane).or_default().push(id);
         Touch { id, group, new_key, new_pane: true }
     }
 
     /// Takes the oldest pane off, if it is before `to`: its keys, each with its aggregates. The
-    /// caller gives the groups back, and the keys that are [`Store::is_bare`] then.
-    pub fn take_pane(&mut self, to: Pane) -> Option<Vec<(Id, Group)>> {
+    /// caller lets the groups go, and the keys that are [`Store::is_bare`] then.
+    pub fn take_pane(&mut self, to: Pane) -> Option<(Pane, Vec<(Id, Group)>)> {
         let oldest = self.touched.first_entry().filter(|oldest| *oldest.key() < to)?;
         let (pane, ids) = oldest.remove_entry();
-        let mut taken = Vec::with_capacity(ids.len());
-        for id in ids {
-            let entry = &mut self.entries[id as usize];
-            let group = match entry.older.front() {
-                Some(&(older, group)) if older == pane => {
-                    entry.older.pop_front();
-                    Some(group)
-                }
-                _ => entry.newest.take().map(|(_, group)| group),
-            };
-            taken.extend(group.map(|group| (id, group)));
-        }
-        Some(taken)
+        let taken = ids.into_iter().filter_map(|id| Some((id, self.cut(id, pane)?)));
+        Some((pane, taken.collect()))
     }
 
-    /// Whether a key has nothing in any pane.
+    /// Takes a pane off a key. The caller lets its group go.
+    pub fn cut(&mut self, id: Id, pane: Pane) -> Option<Group> {
+        let entry = &mut self.entries[id as usize];
+        if entry.newest.is_some_and(|(newest, _)| newest == pane) {
+            let group = entry.newest.map(|(_, group)| group);
+            entry.newest = entry.older.pop_back();
+            return group;
+        }
+        let at = match entry.older.front() {
+            Some(&(oldest, _)) if oldest == pane => 0,
+            _ => entry.older.binary_search_by_key(&pane, |&(pane, _)| pane).ok()?,
+        };
+        entry.older.remove(at).map(|(_, group)| group)
+    }
+
+    /// Lets the group of a pane that was taken off go.
+    pub fn let_go(&mut self, id: Id, pane: Pane, group: Group) {
+        self.forget(id, Slot::Pane(pane), group);
+        self.groups.give(group);
+    }
+
+    /// Notes that what a snapshot may have of a slot is gone.
+    pub fn forget(&mut self, id: Id, slot: Slot, group: Group) {
+        if let Some(changes) = &mut self.changes {
+            let entry = &self.entries[id as usize];
+            changes.forget(entry.partition, &entry.key, slot, self.groups.mark(group));
+        }
+    }
+
+    /// Notes that the aggregates of a slot change.
+    #[inline]
+    pub fn change(&mut self, id: Id, slot: Slot, group: Group) {
+        if let Some(changes) = &mut self.changes {
+            changes.change(id, slot, self.groups.mark_mut(group));
+        }
+    }
+
+    /// Sets what a key has beside its panes; the group is changed too, if it stays the same.
+    pub fn set_rest(&mut self, id: Id, rest: Rest) {
+        self.entries[id as usize].rest = rest;
+        if let Some(changes) = &mut self.changes {
+            changes.change_rest(id);
+        }
+    }
+
+    /// Whether a key has nothing in any pane, and nothing beside these.
     #[must_use]
     pub fn is_bare(&self, id: Id) -> bool {
-        self.entries[id as usize].newest.is_none()
+        let entry = &self.entries[id as usize];
+        entry.newest.is_none() && entry.rest == Rest::default()
     }
 
-    /// Forgets a key.
+    /// Forgets a key that is bare.
     pub fn remove(&mut self, id: Id) {
         let hash = hash_of(&self.hasher, &self.entries[id as usize]);
         if let Ok(occupied) = self.table.find_entry(hash, |&other| other == id) {
             occupied.remove();
             self.free.push(id);
+            if let Some(changes) = &mut self.changes {
+                let entry = &self.entries[id as usize];
+                changes.forget_rest(id, entry.partition, &entry.key);
+            }
         }
     }
 
     /// How two keys are sorted: by their bytes, equal ones by partition.
     #[must_use]
-    pub fn order(&self, one: Id, other: Id) -> std::cmp::Ordering {
+    pub fn order(&self, one: Id, other: Id) -> Ordering {
         let (one, other) = (self.entry(one), self.entry(other));
         one.key.cmp(&other.key).then(one.partition.cmp(&other.partition))
     }
+
+    /// Aggregates hold so many bytes more, or fewer.
+    ///
+    /// # Errors
+    /// When that is more than the limit allows.
+    #[inline]
+    pub fn grow(&mut self, bytes: isize) -> Result<(), Full> {
+        if bytes == 0 {
+            return Ok(());
+        }
+        self.groups.heap_bytes = self.groups.heap_bytes.saturating_add_signed(bytes);
+        self.check_bytes()
+    }
+
+    fn check_bytes(&self) -> Result<(), Full> {
+        let bytes = self.entries.len() * ENTRY_BYTES + self.groups.bytes();
+        if bytes > self.limits.bytes { Err(Full::Bytes(self.limits.bytes)) } else { Ok(()) }
+    }
+
+    /// What changed since the last call, in the order of the changes, what was deleted first:
+    /// nothing stands for that.
+    pub fn take_changes(&mut self, mut take: impl FnMut(Changed<'_>)) {
+        let Some(changes) = &mut self.changes else { return };
+        for gone in changes.take_gone() {
+            take(Changed {
+                partition: gone.partition,
+                key: &gone.key,
+                slot: gone.slot,
+                kept: None,
+            });
+        }
+        for (id, slot) in changes.take_changed() {
+            let Some(entry) = self.entries.get(id as usize) else { continue };
+            let (group, flag) = match slot {
+                Slot::Rest if changes.take_rest(id) => (entry.rest.group, entry.rest.flag),
+                Slot::Rest => continue,
+                Slot::Pane(pane) => match entry.panes(pane..pane.saturating_add(1)).next() {
+                    Some((_, group)) => (Some(group), false),
+                    None => continue,
+                },
+            };
+            // A group that was written under another slot, or again, is no longer marked.
+            if slot != Slot::Rest
+                && !group.is_some_and(|group| Changes::store(self.groups.mark_mut(group)))
+            {
+                continue;
+            }
+            let aggregates = group.map(|group| self.groups.get(group));
+            let kept = Some(Kept { aggregates, flag });
+            take(Changed { partition: entry.partition, key: &entry.key, slot, kept });
+        }
+    }
+
+    /// Puts aggregates where a snapshot had them, with the flag of the key and whether the pane
+    /// is found by its time.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn restore(
+        &mut self,
+        (partition, key): (usize, Key<'_>),
+        slot: Slot,
+        (flag, timed): (bool, bool),
+        aggregates: Option<Vec<Aggregate>>,
+    ) -> Result<(Id, Option<Group>), Full> {
+        let (id, _) = self.find_or_make(partition, key)?;
+        let group = match slot {
+            Slot::Pane(pane) => {
+                if timed {
+                    self.touched.entry(pane).or_default().push(id);
+                }
+                Some(self.touch_pane(id, pane, false).group)
+            }
+            Slot::Rest => {
+                let group = aggregates.as_ref().map(|_| self.groups.make());
+                self.entries[id as usize].rest = Rest { group, flag };
+                group
+            }
+        };
+        if let (Some(group), Some(aggregates)) = (group, aggregates) {
+            self.groups.heap_bytes += heap_bytes(&aggregates);
+            self.groups.get_mut(group).clone_from_slice(&aggregates);
+        }
+        if let Some(changes) = &mut self.changes {
+            match (slot, group) {
+                (Slot::Pane(_), Some(group)) => Changes::stored(self.groups.mark_mut(group)),
+                _ => changes.rest_stored(id),
+            }
+        }
+        self.check_bytes()?;
+        Ok((id, group))
+    }
 }
+
+/// A slot that changed.
+#[derive(Clone, Copy, Debug)]
+pub struct Changed<'s> {
+    /// The input partition.
+    pub partition: usize,
+    /// The key, as `row::key` writes it.
+    pub key: &'s [u8],
+    /// Which of the key's aggregates.
+    pub slot: Slot,
+    /// What is there; nothing when it is gone.
+    pub kept: Option<Kept<'s>>,
+}
+
+/// What is kept in a slot.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'s> {
+    /// The aggregates.
+    pub aggregates: Option<&'s [Aggregate]>,
+    /// The flag of [`Rest`].
+    pub flag: bool,
+}
+
+/// Bytes that a key takes beside its panes: the entry, its place in the table and a long key.
+const ENTRY_BYTES: usize = size_of::<Entry>() + 16;
 
 #[inline]
 fn hash_key(hasher: &FixedState, partition: usize, key: Key<'_>) -> u64 {
@@ -261,26 +548,58 @@ pub struct Groups {
     empty: Vec<Aggregate>,
     cells: Vec<Aggregate>,
     free: Vec<Group>,
+    /// What snapshots know of each group.
+    marks: Vec<u8>,
+    /// Bytes that aggregates hold beside their cells, and whether any can.
+    heap_bytes: usize,
+    grows: bool,
 }
 
 impl Groups {
+    fn new(empty: Vec<Aggregate>) -> Groups {
+        let grows = empty.iter().any(Aggregate::grows);
+        let (cells, free, marks) = (Vec::new(), Vec::new(), Vec::new());
+        Groups { empty, cells, free, marks, heap_bytes: 0, grows }
+    }
+
     /// A new group of nothing.
     pub fn make(&mut self) -> Group {
         let width = self.empty.len();
         if let Some(group) = self.free.pop() {
             let cells = &mut self.cells[group as usize * width..][..width];
             cells.clone_from_slice(&self.empty);
+            self.marks[group as usize] = 0;
             return group;
         }
         // A query has at least one aggregate.
         let group = self.cells.len() / width;
         self.cells.extend_from_slice(&self.empty);
+        self.marks.push(0);
         Group::try_from(group).unwrap_or(Group::MAX)
     }
 
     /// Gives a group back.
     pub fn give(&mut self, group: Group) {
+        if self.grows {
+            self.heap_bytes = self.heap_bytes.saturating_sub(heap_bytes(self.get(group)));
+            let width = self.empty.len();
+            let cells = &mut self.cells[group as usize * width..][..width];
+            cells.clone_from_slice(&self.empty);
+        }
         self.free.push(group);
+    }
+
+    /// Bytes that all groups take.
+    fn bytes(&self) -> usize {
+        self.cells.len() * (size_of::<Aggregate>() + 8) + self.heap_bytes
+    }
+
+    fn mark(&self, group: Group) -> u8 {
+        self.marks[group as usize]
+    }
+
+    fn mark_mut(&mut self, group: Group) -> &mut u8 {
+        &mut self.marks[group as usize]
     }
 
     /// The aggregates of a group.
@@ -304,13 +623,23 @@ impl Groups {
     /// When a sum leaves 128 bits.
     pub fn merge(&mut self, into: Group, from: Group) -> Result<(), Fault> {
         let width = self.empty.len();
+        let before = if self.grows { heap_bytes(self.get(into)) } else { 0 };
+        let group = into;
         let (into, from) = (into as usize * width, from as usize * width);
         // The two groups never overlap, so one of them ends before the other starts.
         let (low, high) = self.cells.split_at_mut(into.max(from));
         let (into, from) =
             if into < from { (&mut low[into..], &high[..]) } else { (high, &low[from..]) };
-        merge(&mut into[..width], &from[..width])
+        merge(&mut into[..width], &from[..width])?;
+        if self.grows {
+            self.heap_bytes = self.heap_bytes - before + heap_bytes(self.get(group));
+        }
+        Ok(())
     }
+}
+
+fn heap_bytes(aggregates: &[Aggregate]) -> usize {
+    aggregates.iter().map(Aggregate::heap_bytes).sum()
 }
 
 /// Merges aggregates into others, one by one.
@@ -327,7 +656,8 @@ mod tests {
     use crate::aggregate::Function;
 
     fn store() -> Store {
-        Store::new(vec![Function::CountRows.empty()], 3)
+        let limits = Limits { keys: 3, bytes: 1 << 20 };
+        Store::new(vec![Function::CountRows.empty()], limits)
     }
 
     #[test]
@@ -356,11 +686,11 @@ mod tests {
         let mut store = store();
         let id = store.touch(0, Key::new(b"k"), 0).expect("room").id;
         store.touch(0, Key::new(b"k"), 2).expect("room");
-        assert_eq!(store.take_pane(2).expect("pane 0").len(), 1);
+        assert_eq!(store.take_pane(2).expect("pane 0").1.len(), 1);
         assert!(store.take_pane(2).is_none() && !store.is_bare(id));
-        let taken = store.take_pane(3).expect("pane 2");
+        let (pane, taken) = store.take_pane(3).expect("pane 2");
         assert!(store.is_bare(id));
-        store.groups_mut().give(taken[0].1);
+        store.let_go(id, pane, taken[0].1);
         store.remove(id);
         assert_eq!(store.keys(), 0);
         assert!(store.touch(0, Key::new(b"k"), 9).expect("room").new_key);
@@ -370,9 +700,9 @@ mod tests {
     fn a_key_too_many_is_refused() {
         let mut store = store();
         for key in [b"a", b"b", b"c"] {
-            assert!(store.touch(0, Key::new(key), 0).is_some());
+            assert!(store.touch(0, Key::new(key), 0).is_ok());
         }
-        assert!(store.touch(0, Key::new(b"d"), 0).is_none());
-        assert!(store.touch(0, Key::new(b"a"), 1).is_some());
+        assert_eq!(store.touch(0, Key::new(b"d"), 0).err(), Some(Full::Keys(3)));
+        assert!(store.touch(0, Key::new(b"a"), 1).is_ok());
     }
 }

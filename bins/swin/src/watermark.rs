@@ -12,6 +12,16 @@ pub struct Watermark {
     /// The least time over the partitions, before the delay.
     least: i64,
     current: i64,
+    leap: Leap,
+}
+
+/// The greatest leap of time within a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leap {
+    /// The line of the row that made it.
+    pub line: u64,
+    /// How far it was ahead of the greatest time before, in milliseconds.
+    pub ms: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +40,9 @@ impl Watermark {
     #[must_use]
     pub fn new(delay_ms: i64) -> Watermark {
         let partition = Partition { greatest: NOT_YET, idle: false };
-        Watermark { partitions: vec![partition], delay_ms, least: NOT_YET, current: NOT_YET }
+        let partitions = vec![partition];
+        let leap = Leap::default();
+        Watermark { partitions, delay_ms, least: NOT_YET, current: NOT_YET, leap }
     }
 
     /// Forgets everything and begins with `count` partitions, or one when there are none yet.
@@ -69,13 +81,47 @@ impl Watermark {
         self.partitions.iter().map(|partition| partition.greatest).max().unwrap_or(NOT_YET)
     }
 
-    /// Sees a row of `partition` at `time`.
+    /// The greatest time seen in a partition.
+    #[must_use]
+    pub fn greatest_of(&self, partition: usize) -> i64 {
+        self.partitions.get(partition).map_or(NOT_YET, |partition| partition.greatest)
+    }
+
+    /// Whether all partitions are idle.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.idle)
+    }
+
+    /// The watermark goes on without rows; it never falls.
+    pub fn go_on_to(&mut self, time: i64) {
+        self.current = self.current.max(time);
+    }
+
+    /// A partition comes with the greatest time seen in it.
+    pub fn restore(&mut self, partition: usize, greatest: i64) {
+        if let Some(partition) = self.partitions.get_mut(partition) {
+            partition.greatest = greatest;
+        }
+        self.recompute();
+    }
+
+    /// The greatest leap of time.
+    #[must_use]
+    pub fn leap(&self) -> Leap {
+        self.leap
+    }
+
+    /// Sees the row of `partition` in `line` at `time`.
     #[inline]
-    pub fn see(&mut self, partition: usize, time: i64) {
+    pub fn see(&mut self, partition: usize, time: i64, line: u64) {
         let seen = &mut self.partitions[partition];
         if time > seen.greatest {
             let was = seen.greatest;
             seen.greatest = time;
+            if time - was > self.leap.ms && was != NOT_YET {
+                self.leap = Leap { line, ms: time - was };
+            }
             // Only a partition that held the others back can let them go.
             if was <= self.least {
                 self.recompute();
@@ -109,13 +155,13 @@ mod tests {
         // The case of FLINK-3375: one partition far ahead must not make the other late.
         let mut watermark = Watermark::new(0);
         watermark.assign(2);
-        watermark.see(1, 1_000);
+        watermark.see(1, 1_000, 1);
         assert_eq!(watermark.get(), NOT_YET);
-        watermark.see(0, 10);
+        watermark.see(0, 10, 1);
         assert_eq!(watermark.get(), 10);
-        watermark.see(0, 5);
+        watermark.see(0, 5, 1);
         assert_eq!(watermark.get(), 10);
-        watermark.see(0, 2_000);
+        watermark.see(0, 2_000, 1);
         assert_eq!(watermark.get(), 1_000);
     }
 
@@ -123,11 +169,11 @@ mod tests {
     fn idle_partitions_are_left_out_and_it_never_falls() {
         let mut watermark = Watermark::new(5);
         watermark.assign(2);
-        watermark.see(0, 100);
+        watermark.see(0, 100, 1);
         watermark.set_idle(1, true);
         assert_eq!(watermark.get(), 95);
         watermark.set_idle(1, false);
-        watermark.see(1, 20);
+        watermark.see(1, 20, 1);
         assert_eq!(watermark.get(), 95);
         watermark.set_idle(0, true);
         watermark.set_idle(1, true);

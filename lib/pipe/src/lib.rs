@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows Kafka or looks inside a row.
 
+pub mod course;
 pub mod exit;
 pub mod lines;
 pub mod mark;

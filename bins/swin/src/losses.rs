@@ -1,0 +1,108 @@
+//! Rows that did not count: how many, why, and what would have helped.
+
+use row::bad::BadRows;
+use row::field::Bad;
+
+use crate::timeline::Timeline;
+use crate::watermark::Leap;
+
+/// A leap of time that a clock does not make by itself, in milliseconds.
+const LEAP_MS: i64 = 3_600_000;
+
+/// What the stage does with rows that do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keeping {
+    /// Keep bad rows, as JSON lines.
+    pub bad: bool,
+    /// Keep late rows, as they came.
+    pub late: bool,
+    /// Stop at the first bad row.
+    pub strict: bool,
+}
+
+/// Rows that did not count.
+#[derive(Debug, Default)]
+pub struct Losses {
+    bad: BadRows,
+    late: u64,
+    late_most_ms: i64,
+    delay_ms: i64,
+    outside: u64,
+    ahead: u64,
+    leap: Leap,
+    /// Bad rows to be written, as JSON lines.
+    pub bad_lines: Vec<u8>,
+    /// Late rows to be written, as they came.
+    pub late_lines: Vec<u8>,
+}
+
+impl Losses {
+    /// None yet, where the watermark is `delay_ms` behind.
+    #[must_use]
+    pub fn new(delay_ms: i64) -> Losses {
+        Losses { delay_ms, ..Losses::default() }
+    }
+
+    /// A row in line `number` could not be read.
+    pub fn add_bad(&mut self, number: u64, reason: Bad) {
+        self.bad.add(number, reason);
+    }
+
+    /// A row was late by `by_ms`; it is kept when this is asked.
+    pub fn add_late(&mut self, by_ms: i64, line: &[u8], keep: bool) {
+        self.late += 1;
+        self.late_most_ms = self.late_most_ms.max(by_ms);
+        if keep {
+            self.late_lines.extend_from_slice(line);
+            self.late_lines.push(b'\n');
+        }
+    }
+
+    /// A row stood in a gap between windows.
+    pub fn add_outside(&mut self) {
+        self.outside += 1;
+    }
+
+    /// Looks at what time has seen.
+    pub fn see(&mut self, timeline: &Timeline) {
+        self.ahead = timeline.ahead();
+        self.leap = timeline.leap();
+    }
+
+    /// What is said of them at exit.
+    #[must_use]
+    pub fn summaries(&self, keeping: Keeping) -> Vec<String> {
+        let mut said: Vec<String> = self.bad.summary(keeping.bad).into_iter().collect();
+        if self.late > 0 {
+            let rows = counted(self.late);
+            let most = self.late_most_ms;
+            // The window of a row ends after it, and closes when the watermark is there.
+            let enough = self.delay_ms.saturating_add(most + 1);
+            let Leap { line, ms } = self.leap;
+            let help = if ms >= LEAP_MS.max(most) {
+                format!(
+                    "line {line} is {ms} ms ahead of all before it, and --future D keeps such a \
+                     row from moving time"
+                )
+            } else {
+                format!("--delay {enough}ms would have waited")
+            };
+            said.push(format!("{rows} late by up to {most} ms and did not count; {help}"));
+        }
+        if self.outside > 0 {
+            let rows = if self.outside == 1 { "row" } else { "rows" };
+            said.push(format!("{} {rows} stood in the gaps between windows", self.outside));
+        }
+        if self.ahead > 0 {
+            let rows = counted(self.ahead);
+            said.push(format!(
+                "{rows} further ahead of the clock than --future, and moved no time"
+            ));
+        }
+        said
+    }
+}
+
+fn counted(rows: u64) -> String {
+    if rows == 1 { "1 row was".to_owned() } else { format!("{rows} rows were") }
+}

@@ -1,0 +1,272 @@
+//! For every row, the rows of its key in the time before it.
+//!
+//! Rows are looked at in the order of their times: those that others may still come before wait.
+//! The rows of a key that have been looked at are panes, numbered in that order; the numbers of
+//! those that wait are far above.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use row::key::Key;
+use row::value::Value;
+use smallvec::SmallVec;
+
+use crate::aggregate::{Aggregate, Stamp};
+use crate::results::{Halt, Sink, Telling};
+use crate::slide::Stacks;
+use crate::store::{Full, Group, Id, Rest, Store, merge};
+use crate::window::Pane;
+
+/// The first number of panes that wait.
+const WAITING: Pane = 1 << 62;
+
+/// Rows that may be in the windows of rows to come.
+#[derive(Debug)]
+pub struct Ranges {
+    width: i64,
+    /// Whether a key that was written is so again only when `--having` has been false, or its
+    /// window empty.
+    once: bool,
+    partitions: usize,
+    waiting: BTreeMap<Stamp, Id>,
+    stacks: Vec<Stacks>,
+    /// When to look whether a key still has rows that may be in a window.
+    expiry: BinaryHeap<Reverse<(i64, Id)>>,
+    /// The row that was added last, when it does not have to wait.
+    added: Option<(Id, i64)>,
+}
+
+impl Ranges {
+    /// No rows yet, in one partition.
+    #[must_use]
+    pub fn new(width: i64, once: bool) -> Ranges {
+        Ranges {
+            width,
+            once,
+            partitions: 1,
+            waiting: BTreeMap::new(),
+            stacks: Vec::new(),
+            expiry: BinaryHeap::new(),
+            added: None,
+        }
+    }
+
+    /// Forgets all rows and begins with so many partitions.
+    pub fn assign(&mut self, partitions: usize) {
+        *self = Ranges { partitions, ..Ranges::new(self.width, self.once) };
+    }
+
+    /// One partition more.
+    pub fn add_partition(&mut self) {
+        self.partitions += 1;
+    }
+
+    /// The time of the first row that waits; [`i64::MAX`] when none does.
+    #[inline]
+    #[must_use]
+    pub fn due(&self) -> i64 {
+        self.waiting.first_key_value().map_or(i64::MAX, |(stamp, _)| stamp.time)
+    }
+
+    /// Makes a pane for a row, while it is `now`.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn touch(
+        &mut self,
+        partition: usize,
+        key: Key<'_>,
+        (stamp, now): (Stamp, i64),
+        store: &mut Store,
+    ) -> Result<Group, Full> {
+        self.expire(now, store);
+        let (id, new) = store.find_or_make(partition, key)?;
+        self.enter(id, new, stamp.time);
+        // All that waited for this time has been looked at.
+        if stamp.time <= now {
+            self.added = Some((id, stamp.time));
+            return Ok(store.touch_own(id, next_number(id, store))?.group);
+        }
+        self.added = None;
+        self.waiting.insert(stamp, id);
+        let number = WAITING + i64::try_from(stamp.arrival).unwrap_or_default();
+        Ok(store.touch_own(id, number)?.group)
+    }
+
+    fn enter(&mut self, id: Id, new: bool, time: i64) {
+        if self.stacks.len() <= id as usize {
+            self.stacks.resize_with(id as usize + 1, Stacks::default);
+        }
+        if new {
+            self.expiry.push(Reverse((time.saturating_add(self.width), id)));
+        }
+    }
+
+    /// Looks at the row that was just added.
+    ///
+    /// # Errors
+    /// When a result has no value.
+    pub fn added<S: Sink>(&mut self, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        match self.added.take() {
+            Some((id, time)) => self.look(id, time, tell),
+            None => Ok(()),
+        }
+    }
+
+    /// Looks at the rows that waited until `time`.
+    ///
+    /// # Errors
+    /// When a result has no value.
+    pub fn close<S: Sink>(&mut self, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        while let Some(first) = self.waiting.first_entry()
+            && first.key().time <= time
+        {
+            let (stamp, id) = first.remove_entry();
+            let waited = WAITING + i64::try_from(stamp.arrival).unwrap_or_default();
+            let number = next_number(id, tell.store);
+            if let Some(group) = tell.store.cut(id, waited) {
+                let touch = tell.store.touch_own(id, number)?;
+                tell.store.groups_mut().merge(touch.group, group)?;
+                tell.store.let_go(id, waited, group);
+            }
+            self.look(id, stamp.time, tell)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the result of the newest row of a key, at `time`.
+    fn look<S: Sink>(&mut self, id: Id, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        let ids = self.siblings(id, tell.store);
+        let mut merged: Option<Vec<Aggregate>> = None;
+        for &id in &ids {
+            self.evict(id, time.saturating_sub(self.width), tell.store);
+            let (entry, groups) = tell.store.entry_and_groups(id);
+            let oldest = entry.oldest().map(|(pane, _)| pane).filter(|&pane| pane < WAITING);
+            let Some(oldest) = oldest else { continue };
+            let panes = oldest..next_of(entry.all_panes());
+            let window = self.stacks[id as usize].merge(entry, groups, &panes)?;
+            match &mut merged {
+                None => merged = Some(groups.get(window).to_vec()),
+                Some(merged) => merge(merged, groups.get(window))?,
+            }
+            groups.give(window);
+        }
+        let Some(merged) = merged else { return Ok(()) };
+        self.tell(&ids, time, &merged, tell)
+    }
+
+    fn tell<S: Sink>(
+        &self,
+        ids: &[Id],
+        time: i64,
+        aggregates: &[Aggregate],
+        tell: &mut Telling<'_, S>,
+    ) -> Result<(), Halt> {
+        let entry = tell.store.entry(ids[0]);
+        let rows = aggregates.last().and_then(Aggregate::extent).map_or(0, |(_, _, rows)| rows);
+        let said = self.once && ids.iter().any(|&id| tell.store.entry(id).rest().flag);
+        // A window that had no row before this one has been empty.
+        let said = said && rows > 1;
+        let mut held = Held { sink: &mut *tell.sink, passed: false, silent: said };
+        let bounds = [Value::Int(time)];
+        tell.results.write_row(entry.partition, &bounds, &entry.key, aggregates, &mut held)?;
+        let passed = held.passed;
+        if self.once {
+            for &id in ids {
+                if tell.store.entry(id).rest().flag != passed {
+                    tell.store.set_rest(id, Rest { group: None, flag: passed });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of a key over all partitions, by partition.
+    fn siblings(&self, id: Id, store: &Store) -> SmallVec<[Id; 4]> {
+        if self.partitions == 1 {
+            return SmallVec::from_slice(&[id]);
+        }
+        let key = Key::new(&store.entry(id).key);
+        (0..self.partitions).filter_map(|partition| store.find(partition, key)).collect()
+    }
+
+    /// Lets the rows of a key before `from` go that no window to come has.
+    fn evict(&mut self, id: Id, from: i64, store: &mut Store) {
+        while let Some((pane, group)) = store.entry(id).oldest()
+            && pane < WAITING
+            && time_of(group, store) < from
+        {
+            store.cut(id, pane);
+            store.let_go(id, pane, group);
+        }
+        // Numbers begin anew then, and what was merged has the old ones.
+        if next_number(id, store) == 0 {
+            self.stacks[id as usize].clear(store.groups_mut());
+        }
+    }
+
+    /// Forgets keys that have no rows that may be in a window to come, now that it is `now`.
+    fn expire(&mut self, now: i64, store: &mut Store) {
+        while let Some(&Reverse((end, id))) = self.expiry.peek()
+            && end < now
+        {
+            self.expiry.pop();
+            self.evict(id, now.saturating_sub(self.width), store);
+            let newest = store.entry(id).all_panes().next_back();
+            if let Some((_, group)) = newest {
+                let end = time_of(group, store).saturating_add(self.width);
+                self.expiry.push(Reverse((end.max(now), id)));
+                continue;
+            }
+            self.stacks[id as usize].clear(store.groups_mut());
+            store.set_rest(id, Rest::default());
+            store.remove(id);
+        }
+    }
+
+    /// A snapshot has a row of this key: its time, and whether it waits.
+    pub fn restored(&mut self, id: Id, pane: Pane, group: Group, store: &Store) {
+        let time = time_of(group, store);
+        self.enter(id, true, time);
+        if pane >= WAITING {
+            let arrival = (pane - WAITING).unsigned_abs();
+            self.waiting.insert(Stamp { time, arrival }, id);
+        }
+    }
+}
+
+/// The time of a row.
+fn time_of(group: Group, store: &Store) -> i64 {
+    let extent = store.groups().get(group).last().and_then(Aggregate::extent);
+    extent.map_or(i64::MAX, |(first, ..)| first)
+}
+
+/// The number of the next row that is looked at.
+fn next_number(id: Id, store: &Store) -> Pane {
+    next_of(store.entry(id).all_panes())
+}
+
+fn next_of(panes: impl DoubleEndedIterator<Item = (Pane, Group)>) -> Pane {
+    panes.rev().map(|(pane, _)| pane).find(|&pane| pane < WAITING).map_or(0, |pane| pane + 1)
+}
+
+/// Notes whether a result passes, and holds it back when it was said already.
+#[derive(Debug)]
+struct Held<'s, S> {
+    sink: &'s mut S,
+    passed: bool,
+    silent: bool,
+}
+
+impl<S: Sink> Sink for Held<'_, S> {
+    fn row(&mut self, partition: usize, values: &[Value<'_>]) {
+        self.passed = true;
+        if !self.silent {
+            self.sink.row(partition, values);
+        }
+    }
+
+    fn told(&mut self, until: i64) {
+        self.sink.told(until);
+    }
+}

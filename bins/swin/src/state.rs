@@ -1,0 +1,293 @@
+//! The engine's state as entries that a topic can hold: what changed since the last epoch, and
+//! the engine again from them.
+//!
+//! An entry is of one slot of one key of one input partition. Its key is `[[columns of the key],
+//! pane]`, with null for what the key has beside its panes; its value is an array of aggregates,
+//! or an object with those and a flag. The entry with the key null is the partition's header.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use row::key::{self, Key};
+use row::value::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::aggregate::Aggregate;
+use crate::changes::Slot;
+use crate::engine::{Engine, Kind};
+use crate::store::{Changed, Kept};
+use crate::timeline::Past;
+use crate::watermark::NOT_YET;
+
+/// The version of the entries.
+const VERSION: u32 = 1;
+
+/// What an entry says of a partition as a whole.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Header {
+    version: u32,
+    /// What two runs have in common when the one can go on with the state of the other.
+    layout: Json,
+    /// How far time has come.
+    #[serde(flatten)]
+    past: Past,
+    /// The time until which results were written.
+    told: Option<i64>,
+    /// A border of windows that are aligned to the first row.
+    origin: Option<i64>,
+    /// When something is due that no row brings.
+    due: Option<i64>,
+    /// When early results are due.
+    early: Option<i64>,
+}
+
+/// Why an entry cannot be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// The run that stored it did something else: what was stored, and what is asked now.
+    Layout(String),
+    /// It is no entry of this program.
+    Entry,
+    /// A limit is reached, with what it says.
+    Full(String),
+}
+
+/// What is stored, and what was stored before.
+#[derive(Debug, Default)]
+pub struct State {
+    layout: Json,
+    headers: Vec<String>,
+    /// How many rows had come at the last snapshot.
+    arrivals: u64,
+    /// The least watermark of the snapshots that are loaded, and how many partitions had one.
+    watermark: Option<i64>,
+    loaded: usize,
+    due: Option<i64>,
+}
+
+/// Takes an entry: its partition, its key, and its value; none when it is gone.
+pub type Take<'t> = &'t mut dyn FnMut(usize, Json, Option<Json>);
+
+impl State {
+    /// The state of a run that `layout` describes, of which nothing is stored.
+    #[must_use]
+    pub fn new(layout: Json) -> State {
+        State { layout, ..State::default() }
+    }
+
+    /// Forgets what was stored.
+    pub fn clear(&mut self) {
+        *self = State::new(std::mem::take(&mut self.layout));
+    }
+
+    /// Hands what changed since the last call to `take`.
+    pub fn store(&mut self, engine: &mut Engine, take: Take<'_>) {
+        let columns = engine.query().keys.len();
+        let mut changed = false;
+        engine.store.take_changes(|entry| {
+            changed = true;
+            take(entry.partition, key_of(&entry, columns), entry.kept.map(value_of));
+        });
+        // Time alone changes no result, so an idle pipeline has nothing to store.
+        let arrivals = engine.timeline.arrivals();
+        if !changed && arrivals == self.arrivals && !self.headers.is_empty() {
+            return;
+        }
+        self.arrivals = arrivals;
+        self.headers.resize(engine.partitions, String::new());
+        for partition in 0..engine.partitions {
+            let header = json!(self.header(engine, partition));
+            let text = header.to_string();
+            if self.headers[partition] != text {
+                self.headers[partition] = text;
+                take(partition, Json::Null, Some(header));
+            }
+        }
+    }
+
+    fn header(&self, engine: &Engine, partition: usize) -> Header {
+        let told = engine.closed_until().unwrap_or(NOT_YET).max(engine.results.told(partition));
+        let known = |time: i64| (time != NOT_YET && time != i64::MAX).then_some(time);
+        let (origin, due) = match &engine.kind {
+            Kind::Sliding(sliding) => (
+                sliding.window().filter(|_| engine.settings.align_start).map(|w| w.origin()),
+                sliding.next_empty(),
+            ),
+            Kind::Cumulating(cumulating) => (None, known(cumulating.due())),
+            Kind::Running(running) => (None, known(running.due())),
+            Kind::Sessions(_) | Kind::Ranges(_) | Kind::Blocks(_) => (None, None),
+        };
+        Header {
+            version: VERSION,
+            layout: self.layout.clone(),
+            past: engine.timeline.past(partition),
+            told: known(told),
+            origin,
+            due,
+            early: known(engine.next_early),
+        }
+    }
+
+    /// Loads an entry of `partition`.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn load(
+        &mut self,
+        engine: &mut Engine,
+        partition: usize,
+        key: &Json,
+        value: &Json,
+    ) -> Result<(), Unfit> {
+        if key.is_null() {
+            return self.load_header(engine, partition, value);
+        }
+        let parts = key.as_array().filter(|parts| parts.len() == 2).ok_or(Unfit::Entry)?;
+        let columns = parts[0].as_array().ok_or(Unfit::Entry)?;
+        let key = read_key(columns).ok_or(Unfit::Entry)?;
+        let slot = match &parts[1] {
+            Json::Null => Slot::Rest,
+            pane => Slot::Pane(pane.as_i64().ok_or(Unfit::Entry)?),
+        };
+        let (flag, cells) = match value {
+            Json::Object(members) => {
+                let flag = members.get("flag").and_then(Json::as_bool).unwrap_or_default();
+                (flag, members.get("aggregates").filter(|cells| !cells.is_null()))
+            }
+            cells => (false, Some(cells)),
+        };
+        let aggregates = match cells {
+            Some(cells) => Some(read_aggregates(engine, cells).ok_or(Unfit::Entry)?),
+            None => None,
+        };
+        engine.load((partition, Key::new(&key)), slot, flag, aggregates)
+    }
+
+    fn load_header(
+        &mut self,
+        engine: &mut Engine,
+        partition: usize,
+        value: &Json,
+    ) -> Result<(), Unfit> {
+        let header = Header::deserialize(value).map_err(|_| Unfit::Entry)?;
+        if header.version != VERSION {
+            let version = header.version;
+            let reason = format!("version {version}, and this program writes version {VERSION}");
+            return Err(Unfit::Layout(reason));
+        }
+        if let Some(difference) = difference(&header.layout, &self.layout) {
+            return Err(Unfit::Layout(difference));
+        }
+        let watermark = header.past.watermark.unwrap_or(NOT_YET);
+        self.watermark = Some(self.watermark.map_or(watermark, |least| least.min(watermark)));
+        self.loaded += 1;
+        self.due = [self.due, header.due].into_iter().flatten().min();
+        engine.timeline.restore(partition, &header.past);
+        if let Some(told) = header.told {
+            engine.results.set_told(partition, told);
+        }
+        if let (Some(origin), Kind::Sliding(sliding)) = (header.origin, &mut engine.kind) {
+            sliding.align(origin);
+        }
+        engine.next_early = engine.next_early.min(header.early.unwrap_or(i64::MAX));
+        Ok(())
+    }
+
+    /// All entries are loaded.
+    pub fn loaded(&mut self, engine: &mut Engine) {
+        // A partition without a snapshot has seen nothing, and holds the watermark back.
+        if let Some(watermark) = self.watermark
+            && self.loaded == engine.partitions
+        {
+            engine.timeline.restored(watermark);
+        }
+        engine.restored(self.due);
+    }
+}
+
+/// The key of an entry.
+fn key_of(entry: &Changed<'_>, columns: usize) -> Json {
+    let mut values = Vec::with_capacity(columns);
+    key::read(entry.key, columns, &mut values);
+    let columns: Vec<Json> = values.iter().map(column_of).collect();
+    match entry.slot {
+        Slot::Rest => json!([columns, null]),
+        Slot::Pane(pane) => json!([columns, pane]),
+    }
+}
+
+/// A column of a key: text as a string, what is not UTF-8 in base64, other types by their names.
+fn column_of(value: &Value<'_>) -> Json {
+    let (kind, bytes) = match value {
+        Value::Text(bytes) => ("text", bytes),
+        Value::Str(bytes) => ("str", bytes),
+        Value::Json(bytes) => ("json", bytes),
+        _ => return Json::Null,
+    };
+    match std::str::from_utf8(bytes) {
+        Ok(text) if kind == "text" => json!(text),
+        Ok(text) => json!({ kind: text }),
+        Err(_) => json!({ format!("{kind}_b64"): BASE64.encode(bytes) }),
+    }
+}
+
+fn read_key(columns: &[Json]) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    for column in columns {
+        let value = match column {
+            Json::Null => Value::Null,
+            Json::String(text) => Value::Text(text.as_bytes().into()),
+            Json::Object(members) => {
+                let (kind, text) = members.iter().next()?;
+                let plain = kind.strip_suffix("_b64");
+                let text = text.as_str()?;
+                let bytes = match plain {
+                    Some(_) => BASE64.decode(text).ok()?,
+                    None => text.as_bytes().to_vec(),
+                };
+                match plain.unwrap_or(kind) {
+                    "text" => Value::Text(bytes.into()),
+                    "str" => Value::Str(bytes.into()),
+                    "json" => Value::Json(bytes.into()),
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        key::push(&value, columns.len(), &mut bytes);
+    }
+    Some(bytes)
+}
+
+fn value_of(kept: Kept<'_>) -> Json {
+    let aggregates =
+        kept.aggregates.map(|cells| cells.iter().map(Aggregate::store).collect::<Vec<Json>>());
+    match aggregates {
+        Some(aggregates) if !kept.flag => json!(aggregates),
+        aggregates => json!({ "flag": kept.flag, "aggregates": aggregates }),
+    }
+}
+
+fn read_aggregates(engine: &Engine, cells: &Json) -> Option<Vec<Aggregate>> {
+    let cells = cells.as_array()?;
+    let calls = &engine.query().aggregates;
+    if cells.len() != calls.len() {
+        return None;
+    }
+    calls.iter().zip(cells).map(|(call, cell)| call.function.restore(cell)).collect()
+}
+
+/// What is different in two layouts.
+fn difference(stored: &Json, asked: &Json) -> Option<String> {
+    if stored == asked {
+        return None;
+    }
+    let none = serde_json::Map::new();
+    let (stored, asked) = (stored.as_object().unwrap_or(&none), asked.as_object().unwrap_or(&none));
+    let names = stored.keys().chain(asked.keys());
+    let name = names.into_iter().find(|name| stored.get(*name) != asked.get(*name))?;
+    let shown = |layout: &serde_json::Map<String, Json>| {
+        layout.get(name).map_or("nothing".to_owned(), Json::to_string)
+    };
+    Some(format!("{name} was {} and is {}", shown(stored), shown(asked)))
+}
