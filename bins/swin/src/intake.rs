@@ -29,6 +29,10 @@ struct Asked {
     /// The conditions of FILTER clauses.
     conditions: Vec<Expr>,
     arguments: Vec<Argument>,
+    /// The arguments that are taken as numbers.
+    numeric: Vec<usize>,
+    /// Whether there is anything else to be prepared.
+    has_other: bool,
     aggregates: Vec<Call>,
     /// The expressions of `--each`; none when the query has aggregates.
     each: Vec<Expr>,
@@ -115,18 +119,33 @@ impl Intake {
         let mut of_text = |item: &Item| compile(item, &item.text);
         let conditions = query.conditions.iter().map(&mut of_text).collect::<Result<_, _>>()?;
         let each = query.each().unwrap_or_default().iter().map(&mut of_text);
-        let each = each.collect::<Result<_, _>>()?;
+        let each: Vec<Expr> = each.collect::<Result<_, _>>()?;
         let argument = |argument: &query::Argument| {
             of_text(&argument.item).map(|expr| Argument::new(expr, argument))
         };
-        let arguments = query.arguments.iter().map(argument).collect::<Result<_, _>>()?;
+        let arguments: Vec<Argument> =
+            query.arguments.iter().map(argument).collect::<Result<_, _>>()?;
+        let numeric = (0..arguments.len()).filter(|&at| arguments[at].numeric).collect();
+        let other = |argument: &Argument| argument.keyed || argument.checked;
+        let has_other = !each.is_empty() || arguments.iter().any(other);
         let call = |call: &query::AggregateCall| Call {
             function: call.function,
             argument: call.argument.unwrap_or(0),
             condition: call.condition,
         };
         let aggregates = query.aggregates.iter().map(call).collect();
-        let asked = Asked { time, filter, keys, key_slot, conditions, arguments, aggregates, each };
+        let asked = Asked {
+            time,
+            filter,
+            keys,
+            key_slot,
+            conditions,
+            arguments,
+            numeric,
+            has_other,
+            aggregates,
+            each,
+        };
         Ok(Intake { reader, asked })
     }
 
@@ -146,6 +165,11 @@ impl Argument {
         let &query::Argument { condition, numeric, keyed, .. } = asked;
         let checked = !numeric && !keyed && expr.as_slot().is_none();
         Argument { expr, condition, numeric, keyed, checked }
+    }
+
+    #[inline]
+    fn passes(&self, passed: &[bool]) -> bool {
+        self.condition.is_none_or(|condition| passed[condition])
     }
 }
 
@@ -192,16 +216,25 @@ impl<'r> Taken<'r> {
             self.pass_conditions(&mut scratch.passed)?;
         }
         scratch.numbers.resize(self.asked.arguments.len(), Number::Null);
-        for (at, argument) in self.asked.arguments.iter().enumerate() {
-            let passes = argument.condition.is_none_or(|condition| scratch.passed[condition]);
-            if argument.numeric {
-                scratch.numbers[at] = if passes { self.number(argument)? } else { Number::Null };
-            }
+        for &at in &self.asked.numeric {
+            let argument = &self.asked.arguments[at];
+            let passes = argument.passes(&scratch.passed);
+            scratch.numbers[at] = if passes { self.number(argument)? } else { Number::Null };
+        }
+        if self.asked.has_other {
+            self.prepare_other(scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Prepares what is no number: keys, rows, and values that may fail.
+    fn prepare_other(&self, scratch: &mut Scratch) -> Result<(), Bad> {
+        scratch.keys.resize_with(self.asked.arguments.len(), Vec::new);
+        for (argument, key) in self.asked.arguments.iter().zip(&mut scratch.keys) {
+            let passes = argument.passes(&scratch.passed);
             if argument.keyed {
-                scratch.keys.resize_with(self.asked.arguments.len(), Vec::new);
-                self.write_argument(argument, passes, &mut scratch.keys[at])?;
-            }
-            if argument.checked && passes {
+                self.write_argument(argument, passes, key)?;
+            } else if argument.checked && passes {
                 argument.expr.value(self.row).map_err(Bad::Value)?;
             }
         }
@@ -283,16 +316,17 @@ impl<'r> Taken<'r> {
     ) -> Result<isize, Fault> {
         let mut grown = 0;
         for (aggregate, &call) in aggregates.iter_mut().zip(&self.asked.aggregates) {
-            let passes = call.condition.is_none_or(|condition| scratch.passed[condition]);
+            let passes = || call.condition.is_none_or(|condition| scratch.passed[condition]);
             match call.function {
-                Function::CountRows if passes => aggregate.count(),
+                Function::CountRows if passes() => aggregate.count(),
+                // What does not pass has no number and no key.
                 Function::Sum | Function::Moments | Function::Sketch => {
                     grown += aggregate.add_number(scratch.numbers[call.argument])?;
                 }
                 Function::Distinct => grown += aggregate.add_key(&scratch.keys[call.argument]),
                 Function::Extent => aggregate.extend(stamp.time),
                 Function::Rows => grown += aggregate.add_row(&scratch.row, stamp),
-                _ if passes => {
+                _ if passes() => {
                     // Whether it has a value was seen when the row was prepared.
                     let value = self.asked.arguments[call.argument].expr.value(self.row);
                     grown += aggregate.add_value(&value.unwrap_or(Value::Null), stamp);
