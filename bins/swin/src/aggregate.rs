@@ -10,7 +10,6 @@
 //! `min` only when there is no other.
 
 use std::borrow::Cow;
-use std::cmp::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -89,6 +88,10 @@ pub enum Measure {
 }
 
 impl Function {
+    /// What SQL calls all functions that a query may name.
+    pub const NAMES: &str = "count, sum, avg, min, max, first, last, stddev_pop, stddev_samp, \
+         var_pop, var_samp, approx_percentile, array_agg";
+
     /// The function that SQL calls `name`, over one argument, and what is read from it. What is
     /// read from a sketch, a second argument says.
     #[must_use]
@@ -276,16 +279,31 @@ impl Aggregate {
     }
 
     fn keep_value(&mut self, value: &Value<'_>, stamp: Stamp) -> isize {
+        if !self.keeps(value, stamp) {
+            return 0;
+        }
         let before = self.heap_bytes();
         match self {
-            Aggregate::Min(least) => keep(least, value, Ordering::Less),
-            Aggregate::Max(greatest) => keep(greatest, value, Ordering::Greater),
-            Aggregate::First(first, kept) => keep_at(first, kept, stamp, value, Ordering::Less),
-            Aggregate::Last(last, kept) => keep_at(last, kept, stamp, value, Ordering::Greater),
+            Aggregate::Min(kept) | Aggregate::Max(kept) => replace(kept, value),
+            Aggregate::First(kept_at, kept) | Aggregate::Last(kept_at, kept) => {
+                *kept_at = stamp;
+                replace(kept, value);
+            }
             Aggregate::Array(list) => list.add(stamp, |bytes| write_item(value, bytes)),
             _ => {}
         }
         grown(before, self.heap_bytes())
+    }
+
+    /// Whether a value takes the place of the one that is kept; of equal ones the first stays.
+    fn keeps(&self, value: &Value<'_>, stamp: Stamp) -> bool {
+        match self {
+            Aggregate::Min(kept) => kept.is_null() || value.order(kept).is_lt(),
+            Aggregate::Max(kept) => kept.is_null() || value.order(kept).is_gt(),
+            Aggregate::First(kept_at, kept) => kept.is_null() || stamp < *kept_at,
+            Aggregate::Last(kept_at, kept) => kept.is_null() || stamp > *kept_at,
+            _ => true,
+        }
     }
 
     /// Adds a value to the different ones, as `row::key` writes a key of one column; empty for
@@ -328,18 +346,6 @@ impl Aggregate {
             (Aggregate::Count(count), Aggregate::Count(more)) => *count += more,
             (Aggregate::Distinct(mine), Aggregate::Distinct(more)) => mine.merge(more),
             (Aggregate::Sum(sum), Aggregate::Sum(more)) => sum.merge(more)?,
-            (Aggregate::Min(least), Aggregate::Min(value)) if !value.is_null() => {
-                keep(least, value, Ordering::Less);
-            }
-            (Aggregate::Max(greatest), Aggregate::Max(value)) if !value.is_null() => {
-                keep(greatest, value, Ordering::Greater);
-            }
-            (Aggregate::First(first, kept), Aggregate::First(at, value)) if !value.is_null() => {
-                keep_at(first, kept, *at, value, Ordering::Less);
-            }
-            (Aggregate::Last(last, kept), Aggregate::Last(at, value)) if !value.is_null() => {
-                keep_at(last, kept, *at, value, Ordering::Greater);
-            }
             (Aggregate::Moments(moments), Aggregate::Moments(more)) => moments.merge(more),
             (Aggregate::Sketch(sketch), Aggregate::Sketch(more)) => sketch.merge(more),
             (Aggregate::Array(list), Aggregate::Array(more))
@@ -351,6 +357,12 @@ impl Aggregate {
                 *first_ms = *first.min(first_ms);
                 *last_ms = *last.max(last_ms);
                 *rows += more;
+            }
+            (mine, Aggregate::Min(value) | Aggregate::Max(value)) => {
+                mine.add_value(value, Stamp::default());
+            }
+            (mine, Aggregate::First(at, value) | Aggregate::Last(at, value)) => {
+                mine.add_value(value, *at);
             }
             _ => {}
         }
@@ -474,27 +486,6 @@ impl Aggregate {
 /// By how much a number of bytes grew.
 fn grown(before: usize, after: usize) -> isize {
     after.wrapping_sub(before).cast_signed()
-}
-
-/// Keeps the value when it is `side` of the one that was kept; of equal ones the first stays.
-fn keep(kept: &mut Value<'static>, value: &Value<'_>, side: Ordering) {
-    if kept.is_null() || value.order(kept) == side {
-        replace(kept, value);
-    }
-}
-
-/// Keeps the value when its row is `side` of the one that was kept.
-fn keep_at(
-    kept_at: &mut Stamp,
-    kept: &mut Value<'static>,
-    stamp: Stamp,
-    value: &Value<'_>,
-    side: Ordering,
-) {
-    if kept.is_null() || stamp.cmp(kept_at) == side {
-        *kept_at = stamp;
-        replace(kept, value);
-    }
 }
 
 /// Puts a value where another was, into the same bytes where that can be.

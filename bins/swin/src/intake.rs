@@ -354,3 +354,100 @@ impl<'r> Taken<'r> {
         self.row.line()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::Texts;
+
+    fn intake(query: &Query) -> Intake {
+        Intake::new(query, None, Schema::json()).expect("known names")
+    }
+
+    /// Adds rows to the aggregates of `query`, with their numbers as times; returns these and the
+    /// rows that are bad.
+    fn added(query: &Query, rows: &[&str]) -> (Vec<Aggregate>, Vec<i64>) {
+        let (mut intake, mut scratch) = (intake(query), Scratch::default());
+        let (mut aggregates, mut bad, mut bytes) = (query.empty(), Vec::new(), 0_usize);
+        for (time, row) in (0..).zip(rows) {
+            let taken = intake.read(row.as_bytes()).expect("a row");
+            if taken.prepare(&mut scratch).is_err() {
+                bad.push(time);
+                continue;
+            }
+            let stamp = Stamp { time, arrival: 0 };
+            let grown = taken.add_to(&scratch, &mut aggregates, stamp).expect("it fits");
+            bytes = bytes.wrapping_add_signed(grown);
+        }
+        assert_eq!(bytes, aggregates.iter().map(Aggregate::heap_bytes).sum::<usize>());
+        (aggregates, bad)
+    }
+
+    fn query(aggregates: &[&str], each: bool) -> Query {
+        let aggregates = aggregates.to_vec();
+        Query::parse(&Texts { aggregates, each, ..Texts::default() }).expect("a query")
+    }
+
+    fn shown(query: &Query, aggregates: &[Aggregate]) -> Vec<String> {
+        let mut row = Vec::new();
+        assert_eq!(query.finish(aggregates, &mut row), Ok(true));
+        let text = |value: &Value<'_>| {
+            let bytes = value.bytes().unwrap_or_else(|| b"NULL"[..].into());
+            String::from_utf8_lossy(&bytes).into_owned()
+        };
+        row.iter().map(text).collect()
+    }
+
+    #[test]
+    fn only_rows_that_pass_a_filter_are_asked() {
+        let all = [
+            "sum(n) filter (where ok)",
+            "count(*) filter (where ok)",
+            "count(n) filter (where ok)",
+            "count(distinct n) filter (where ok)",
+            "max(-n) filter (where ok)",
+            "stddev(n) filter (where not ok)",
+            "count(*)",
+        ];
+        let query = query(&all, false).with_extent();
+        let rows = [
+            r#"{"n":3,"ok":true}"#,
+            r#"{"n":3,"ok":true}"#,
+            r#"{"n":"x","ok":null}"#,
+            r#"{"n":4,"ok":true}"#,
+            r#"{"n":7,"ok":false}"#,
+        ];
+        let (aggregates, bad) = added(&query, &rows);
+        assert!(bad.is_empty(), "{bad:?}");
+        assert_eq!(shown(&query, &aggregates), ["10", "3", "3", "2", "-3", "NULL", "5"]);
+        assert_eq!(aggregates.last().and_then(Aggregate::extent), Some((0, 4, 5)));
+    }
+
+    #[test]
+    fn a_row_with_a_value_that_one_aggregate_cannot_use_counts_in_none() {
+        let rows = [r#"{"n":3}"#, r#"{"n":"x"}"#];
+        for aggregate in ["sum(n)", "first(-n)", "count(distinct n + 1)", "array_agg(-n)"] {
+            let query = query(&["count(*)", aggregate], false);
+            let (aggregates, bad) = added(&query, &rows);
+            assert_eq!((aggregates[0].value(), bad), (Value::Int(1), vec![1]), "{aggregate}");
+        }
+        assert_eq!(added(&query(&["-n"], true), &rows).1, [1]);
+    }
+
+    #[test]
+    fn the_rows_of_each_are_the_same_at_once_and_under_a_window() {
+        let query = query(&["p", "2.0 * n as twice", "n > 1"], true);
+        let rows = [r#"{"p":"a","n":1}"#, r#"{"p":7,"n":null}"#, r#"{"p":[1],"n":5}"#];
+        let (aggregates, bad) = added(&query, &rows);
+        assert!(bad.is_empty(), "{bad:?}");
+        let mut told = Vec::new();
+        query.each_row(&aggregates, &mut |row| told.push(format!("{row:?}")));
+        let mut intake = intake(&query);
+        for (row, told) in rows.iter().zip(told) {
+            let mut values = Vec::new();
+            let taken = intake.read(row.as_bytes()).expect("a row");
+            taken.each(&mut values).expect("values");
+            assert_eq!(format!("{values:?}"), told);
+        }
+    }
+}

@@ -387,6 +387,10 @@ impl Scope for ResultScope {
         ))
     }
 
+    fn functions(&self) -> &'static str {
+        Function::NAMES
+    }
+
     fn call(&mut self, call: &Call, text: &str) -> Result<Option<u16>, Refused> {
         let name = call.name.to_string().to_lowercase();
         let Some((function, measure)) = Function::named(&name) else { return Ok(None) };

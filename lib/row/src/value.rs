@@ -289,6 +289,12 @@ impl Value<'_> {
     /// `10 < 5x` and `5x < 9`.)
     #[must_use]
     pub fn order(&self, other: &Value<'_>) -> Ordering {
+        // Short whole numbers in text are the usual case.
+        if let (Value::Text(mine), Value::Text(theirs)) = (self, other)
+            && let (Some(mine), Some(theirs)) = (read_plain_digits(mine), read_plain_digits(theirs))
+        {
+            return mine.cmp(&theirs);
+        }
         match (self.loose_number(), other.loose_number()) {
             (Some(mine), Some(theirs)) => compare_numbers(mine, theirs).unwrap_or_else(|| {
                 let nan = |number: Number| number.as_f64().is_some_and(f64::is_nan);

@@ -33,6 +33,10 @@ pub enum Function {
 }
 
 impl Function {
+    /// The names of all functions.
+    pub(super) const NAMES: &str =
+        "abs, round, floor, ceil, lower, upper, length, substr, coalesce, nullif";
+
     /// The function called `name`, and how many arguments it takes, at least and at most.
     pub(super) fn named(name: &str) -> Option<(Function, usize, usize)> {
         Some(match name {

@@ -30,6 +30,11 @@ pub trait Scope {
         let _ = (call, text);
         Ok(None)
     }
+
+    /// The names of the functions that [`Scope::call`] knows, for those who ask for another one.
+    fn functions(&self) -> &'static str {
+        ""
+    }
 }
 
 impl<F: FnMut(&str) -> Result<u16, String>> Scope for F {
@@ -283,7 +288,10 @@ impl Compiler<'_> {
         }
         let name = call.name.to_string().to_lowercase();
         let Some((function, least, most)) = Function::named(&name) else {
-            return Err(self.refuse(ast, format!("no function {name}")));
+            let more = self.scope.functions();
+            let known = if more.is_empty() { "" } else { ", " };
+            let known = format!("{more}{known}{}", Function::NAMES);
+            return Err(self.refuse(ast, format!("no function {name}; there are {known}")));
         };
         let arguments = arguments(call).ok_or_else(|| {
             self.refuse(ast, format!("{name} takes expressions as its arguments"))
