@@ -10,6 +10,7 @@
 //! `min` only when there is no other.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -295,11 +296,15 @@ impl Aggregate {
         grown(before, self.heap_bytes())
     }
 
-    /// Whether a value takes the place of the one that is kept; of equal ones the first stays.
+    /// Whether a value takes the place of the one that is kept.
     fn keeps(&self, value: &Value<'_>, stamp: Stamp) -> bool {
         match self {
-            Aggregate::Min(kept) => kept.is_null() || value.order(kept).is_lt(),
-            Aggregate::Max(kept) => kept.is_null() || value.order(kept).is_gt(),
+            Aggregate::Min(kept) => {
+                kept.is_null() || value.order(kept).then_with(|| tie(value, kept)).is_lt()
+            }
+            Aggregate::Max(kept) => {
+                kept.is_null() || value.order(kept).then_with(|| tie(kept, value)).is_gt()
+            }
             Aggregate::First(kept_at, kept) => kept.is_null() || stamp < *kept_at,
             Aggregate::Last(kept_at, kept) => kept.is_null() || stamp > *kept_at,
             _ => true,
@@ -488,6 +493,19 @@ fn grown(before: usize, after: usize) -> isize {
     after.wrapping_sub(before).cast_signed()
 }
 
+/// The order of equal numbers that are written differently, as 1 and 1.0: by their bytes, so that
+/// which one is kept does not depend on the order of rows or panes.
+fn tie(one: &Value<'_>, other: &Value<'_>) -> Ordering {
+    match (one, other) {
+        (Value::Int(_), Value::Int(_)) => Ordering::Equal,
+        (Value::Text(one), Value::Text(other)) => one.cmp(other),
+        _ => {
+            let is_string = |value: &Value<'_>| matches!(value, Value::Str(_));
+            one.bytes().cmp(&other.bytes()).then(is_string(one).cmp(&is_string(other)))
+        }
+    }
+}
+
 /// Puts a value where another was, into the same bytes where that can be.
 fn replace(kept: &mut Value<'static>, value: &Value<'_>) {
     match (&mut *kept, value) {
@@ -610,6 +628,19 @@ mod tests {
         assert_eq!(of(Function::Max, &values[..2]).value(), text("10"));
         assert_eq!(of(Function::Count, &values).value(), Value::Int(3));
         assert_eq!(of(Function::Distinct, &values).value(), Value::Int(3));
+    }
+
+    #[test]
+    fn of_equal_numbers_the_same_one_is_kept_in_any_order() {
+        let one_string = Value::Str(Cow::Borrowed(b"1"));
+        let mut ones =
+            [text("1.0"), one_string, text("1"), text("01")].map(|value| (value, at(0, 0)));
+        for _ in 0..2 {
+            assert_eq!(of(Function::Min, &ones).value(), text("01"));
+            assert_eq!(of(Function::Max, &ones).value(), text("01"));
+            assert_eq!(of(Function::Max, &ones[1..3]).value(), text("1"));
+            ones.reverse();
+        }
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Items in the order of their rows: the values of `array_agg`, and the rows of `--each`.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
 use super::Stamp;
@@ -52,13 +54,13 @@ impl List {
 
     /// Gives every item to `take`, by time and then by arrival.
     pub fn for_each(&self, mut take: impl FnMut(Stamp, &[u8])) {
+        let mut items = Cow::Borrowed(&self.items);
         if self.mixed {
-            let mut items = self.items.clone();
-            // Of one arrival the order stays.
-            items.sort_by_key(|item| item.stamp);
-            items.iter().for_each(|item| take(item.stamp, self.bytes_of(item)));
-        } else {
-            self.items.iter().for_each(|item| take(item.stamp, self.bytes_of(item)));
+            // Of one stamp the order stays.
+            items.to_mut().sort_by_key(|item| item.stamp);
+        }
+        for item in items.iter() {
+            take(item.stamp, self.bytes_of(item));
         }
     }
 

@@ -2,9 +2,8 @@
 //!
 //! Squares of the numbers themselves are never added, which would cancel: what is kept is their
 //! sum and the sum of the squared distances from their mean, updated row by row (Youngs, Cramer,
-//! 1971) and merged pairwise (Chan, Golub, LeVeque, "Algorithms for computing the sample variance:
-//! analysis and recommendations", The American Statistician 37, 1983, equations 1.3 and 2.1). Both
-//! have twice the precision of a float, so that neither the order of rows nor the borders of panes
+//! 1971) and merged pairwise (Chan, Golub, `LeVeque`, "Algorithms for computing the sample
+//! variance: analysis and recommendations", The American Statistician 37, 1983). Both have twice the precision of a float, so that neither the order of rows nor the borders of panes
 //! show in the result.
 //!
 //! Of infinite numbers and NaN, and where squares leave the floats (beyond 1e154), the result is
@@ -106,7 +105,9 @@ mod tests {
 
     fn of(numbers: &[f64]) -> Moments {
         let mut moments = Moments::default();
-        numbers.iter().for_each(|&number| moments.add(Number::Float(number)));
+        for &number in numbers {
+            moments.add(Number::Float(number));
+        }
         moments
     }
 
@@ -143,7 +144,9 @@ mod tests {
         let whole = of(&numbers);
         for size in [1, 2, 7, 500] {
             let mut merged = Moments::default();
-            numbers.chunks(size).rev().for_each(|part| merged.merge(&of(part)));
+            for part in numbers.chunks(size).rev() {
+                merged.merge(&of(part));
+            }
             assert_eq!(merged.variance(1), whole.variance(1), "{size}");
             assert_eq!(merged.variance(0), whole.variance(0), "{size}");
         }

@@ -91,7 +91,9 @@ mod tests {
             Value::Json(b"[1]"[..].into()),
         ];
         let mut packed = Vec::new();
-        values.iter().for_each(|value| push(value, &mut packed));
+        for value in &values {
+            push(value, &mut packed);
+        }
         let mut back = Vec::new();
         read(&packed, &mut back);
         assert_eq!(back, values);

@@ -168,7 +168,9 @@ mod tests {
 
     fn of(numbers: &[f64]) -> Sketch {
         let mut sketch = Sketch::default();
-        numbers.iter().for_each(|&number| sketch.add(Number::Float(number)));
+        for &number in numbers {
+            sketch.add(Number::Float(number));
+        }
         sketch
     }
 
@@ -180,7 +182,7 @@ mod tests {
     }
 
     fn is_near(one: f64, other: f64) -> bool {
-        one == other || (one - other).abs() <= other.abs() * 0.01 + f64::from_bits(1)
+        (one - other).abs() <= other.abs() * 0.01 + f64::from_bits(1)
     }
 
     #[test]
@@ -216,8 +218,8 @@ mod tests {
             assert!(is_near(percentile(&both, 50), number), "{number}");
         }
         let ends = of(&[f64::INFINITY, f64::NEG_INFINITY, f64::NAN]);
-        assert_eq!(percentile(&ends, 0), f64::NEG_INFINITY);
-        assert_eq!(percentile(&ends, 50), f64::INFINITY);
+        let told = [0, 50].map(|percent| percentile(&ends, percent).to_string());
+        assert_eq!(told, ["-inf", "inf"]);
         assert!(percentile(&ends, 100).is_nan());
     }
 
@@ -231,7 +233,9 @@ mod tests {
     fn merging_is_adding_in_any_order() {
         let numbers: Vec<f64> = (0..500).map(|i| f64::from(i).powi(3) - 1e5).collect();
         let mut merged = Sketch::default();
-        numbers.chunks(13).rev().for_each(|part| merged.merge(&of(part)));
+        for part in numbers.chunks(13).rev() {
+            merged.merge(&of(part));
+        }
         assert_eq!(merged, of(&numbers));
         assert_eq!(Sketch::default().percentile(Part(1)), Value::Null);
     }
