@@ -105,4 +105,14 @@ mod tests {
         assert_eq!(merged.count(), 3);
         assert!(merged == of(&["c", "b", "a"].map(text)) && merged != of(&["a", "b"].map(text)));
     }
+
+    #[test]
+    fn equal_sets_are_stored_as_equal_texts() {
+        let values: Vec<String> = (0..100).map(|i| i.to_string()).collect();
+        let mut values: Vec<Value<'_>> = values.iter().map(|value| text(value)).collect();
+        let stored = of(&values).store();
+        values.reverse();
+        assert_eq!(of(&values).store(), stored);
+        assert!(Distinct::restore(&stored) == Some(of(&values)));
+    }
 }

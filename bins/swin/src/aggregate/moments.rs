@@ -3,8 +3,9 @@
 //! Squares of the numbers themselves are never added, which would cancel: what is kept is their
 //! sum and the sum of the squared distances from their mean, updated row by row (Youngs, Cramer,
 //! 1971) and merged pairwise (Chan, Golub, `LeVeque`, "Algorithms for computing the sample
-//! variance: analysis and recommendations", The American Statistician 37, 1983). Both have twice the precision of a float, so that neither the order of rows nor the borders of panes
-//! show in the result.
+//! variance: analysis and recommendations", The American Statistician 37, 1983). Both have twice
+//! the precision of a float, so that neither the order of rows nor the borders of panes show in
+//! the result.
 //!
 //! Of infinite numbers and NaN, and where squares leave the floats (beyond 1e154), the result is
 //! NaN.
