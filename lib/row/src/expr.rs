@@ -12,15 +12,20 @@ use crate::value::{Fault, Number, Value, compare_numbers};
 
 mod call;
 mod compile;
+mod formula;
 
 pub use call::Function;
 pub use compile::{Scope, compile};
+
+use formula::Formula;
 
 /// A compiled expression.
 #[derive(Clone, Debug)]
 pub struct Expr {
     nodes: Vec<Node>,
     root: Id,
+    /// The short way to the number, where there is one.
+    formula: Option<Formula>,
 }
 
 /// The place of a node.
@@ -112,6 +117,9 @@ impl Expr {
     /// As [`Expr::value`], and when it is no number.
     #[inline]
     pub fn number<'r>(&'r self, row: impl Fields<'r>) -> Result<Number, Fault> {
+        if let Some(float) = self.formula.as_ref().and_then(|formula| formula.compute(row)) {
+            return Ok(Number::Float(float));
+        }
         self.number_of(self.root, row)
     }
 
@@ -322,7 +330,9 @@ fn whole(float: f64) -> Result<Number, Fault> {
 mod tests {
     use super::*;
     use crate::field::Reader;
-    use crate::schema::Schema;
+    use crate::schema::{Options, Schema};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     /// What `text` gives over the JSON row, as text; `NULL`, or the fault.
     fn eval(text: &str, row: &str) -> String {
@@ -358,6 +368,45 @@ mod tests {
             ("big + 1", "a whole number left 64 bits"),
         ] {
             assert_eq!(eval(text, row), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_formula_computes_what_its_nodes_do(
+            fields in vec("-?[0-9]{0,3}[.]?[0-9]{0,3}|[0-9]{19}|x", 3),
+            text in prop::sample::select(vec![
+                "0.8*$1 + 0.8*$2 + $3",
+                "$1 / $2 - $3",
+                "1.5 - ($1 - 2.5 * $3) / ($2 - 1.0)",
+                "($1 + $2) * 0.5",
+                "0.5 * ($1 % $2)",
+                "1e300 * 1e10 * $1",
+            ])
+        ) {
+            let (schema, _) = Options::default().schema(b"").expect("a schema");
+            let mut reader = Reader::new(schema);
+            let item = crate::sql::item(text).expect("it parses");
+            let expr = compile(&item.ast, text, &mut |name: &str| reader.slot(name));
+            let expr = expr.expect("it compiles");
+            let line = fields.join(",");
+            let row = reader.read(line.as_bytes()).expect("a row");
+            let nodes = expr.number_of(expr.root, row);
+            prop_assert_eq!(format!("{:?}", expr.number(row)), format!("{nodes:?}"));
+        }
+    }
+
+    #[test]
+    fn only_arithmetic_that_is_float_for_sure_is_a_formula() {
+        let formula = |text: &str| {
+            let item = crate::sql::item(text).expect("it parses");
+            let slot = &mut |name: &str| name[1..].parse().map_err(|_| "no slot".to_owned());
+            compile(&item.ast, text, slot).expect("it compiles").formula.is_some()
+        };
+        assert!(formula("0.8*f1 + f2") && formula("f1 / f2"));
+        let deep = format!("{}f1{}", "0.5*(f1+".repeat(9), ")".repeat(9));
+        for text in ["f1 + f2", "0.5", "f1", "0.5 * (f1 + f2)", "0.5 * abs(f1)", &deep] {
+            assert!(!formula(text), "{text}");
         }
     }
 

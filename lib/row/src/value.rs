@@ -41,11 +41,18 @@ impl Number {
     pub fn as_f64(self) -> Option<f64> {
         match self {
             Number::Null => None,
-            #[expect(clippy::cast_precision_loss, reason = "mixed arithmetic is in floats")]
-            Number::Int(int) => Some(int as f64),
+            Number::Int(int) => Some(to_float(int)),
             Number::Float(float) => Some(float),
         }
     }
+}
+
+/// A whole number as a float: itself with up to 15 digits, else the nearest.
+#[inline]
+fn to_float(int: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "mixed arithmetic is in floats")]
+    let float = int as f64;
+    float
 }
 
 /// Why an expression has no value at all: the row is named by whoever evaluates it.
@@ -87,7 +94,10 @@ pub fn read_number(bytes: &[u8]) -> Result<Option<Number>, Fault> {
     }
     match read_digits(digits) {
         Some(value) => Ok(Some(Number::Int(if negative { -value } else { value }))),
-        None => read_long_number(bytes),
+        None => match read_short_float(bytes) {
+            Some(float) => Ok(Some(Number::Float(float))),
+            None => read_long_number(bytes),
+        },
     }
 }
 
@@ -98,29 +108,58 @@ pub fn read_plain_digits(bytes: &[u8]) -> Option<i64> {
     if bytes.is_empty() || bytes.len() > 18 { None } else { read_digits(bytes) }
 }
 
-/// The value of at most 18 digits; `None` when one is no digit.
+/// The value of 1 to 18 digits; `None` when one is no digit.
 #[inline]
-fn read_digits(mut digits: &[u8]) -> Option<i64> {
-    let mut value = 0;
-    while let Some((eight, rest)) = digits.split_first_chunk::<8>() {
-        value = value * 100_000_000 + read_eight_digits(*eight)?;
-        digits = rest;
+fn read_digits(digits: &[u8]) -> Option<i64> {
+    match digits {
+        [one] => digit(*one),
+        [ten, one] => Some(digit(*ten)? * 10 + digit(*one)?),
+        [hundred, ten, one] => Some((digit(*hundred)? * 10 + digit(*ten)?) * 10 + digit(*one)?),
+        _ => read_long_digits(digits),
     }
-    for &byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        value = value * 10 + i64::from(digit);
-    }
-    Some(value)
 }
 
-/// The value of eight digits, computed on all at once: neighbours are joined to pairs, pairs to
+/// The value of one digit.
+#[inline]
+fn digit(byte: u8) -> Option<i64> {
+    let digit = byte.wrapping_sub(b'0');
+    (digit <= 9).then_some(i64::from(digit))
+}
+
+/// The value of 4 to 18 digits, eight at a time: the last eight overlap those before them, and
+/// what was read twice becomes leading zeros.
+#[inline]
+fn read_long_digits(digits: &[u8]) -> Option<i64> {
+    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+    let Some((first, rest)) = digits.split_first_chunk::<8>() else {
+        let first = u32::from_le_bytes(*digits.first_chunk()?);
+        let last = u32::from_le_bytes(*digits.last_chunk()?);
+        let blank = 8 * (8 - digits.len());
+        let word = u64::from(first) << blank | u64::from(last) << 32 | ZEROS & ((1 << blank) - 1);
+        return read_eight_digits(word);
+    };
+    let mut value = read_eight_digits(u64::from_le_bytes(*first))?;
+    let mut rest = rest;
+    if let Some((next, left)) = rest.split_first_chunk::<8>() {
+        value = value * 100_000_000 + read_eight_digits(u64::from_le_bytes(*next))?;
+        rest = left;
+    }
+    if rest.is_empty() {
+        return Some(value);
+    }
+    let last = u64::from_le_bytes(*digits.last_chunk()?);
+    let blank = 8 * (8 - rest.len());
+    let word = last >> blank << blank | ZEROS & ((1 << blank) - 1);
+    Some(value * POWERS_OF_TEN[rest.len()] + read_eight_digits(word)?)
+}
+
+const POWERS_OF_TEN: [i64; 9] =
+    [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// The value of eight digits, the first in the lowest byte, computed on all at once: neighbours are joined to pairs, pairs to
 /// fours, fours to eight (as in Lemire, "Quickly parsing eight digits", 2018).
 #[inline]
-fn read_eight_digits(digits: [u8; 8]) -> Option<i64> {
-    let bytes = u64::from_le_bytes(digits);
+fn read_eight_digits(bytes: u64) -> Option<i64> {
     let zeros = bytes & 0xf0f0_f0f0_f0f0_f0f0;
     let carried = bytes.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
     if zeros != 0x3030_3030_3030_3030 || carried != zeros {
@@ -132,6 +171,42 @@ fn read_eight_digits(digits: [u8; 8]) -> Option<i64> {
     let eight = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
     i64::try_from(eight).ok()
 }
+
+/// Reads bytes that are a short number without blanks or exponent as a float, as nearly all
+/// numbers are; `None` leaves the others to [`read_number`].
+///
+/// At most 15 digits and a power of ten up to 10^22 are exact floats, so that one division gives
+/// the nearest float (Clinger, "How to read floating point numbers accurately", 1990).
+#[inline]
+#[must_use]
+pub fn read_short_float(bytes: &[u8]) -> Option<f64> {
+    let (negative, digits) = match bytes {
+        [b'-', rest @ ..] => (true, rest),
+        _ => (false, bytes),
+    };
+    if digits.is_empty() || digits.len() > 15 {
+        return None;
+    }
+    let (mut value, mut whole) = (0_i64, digits.len());
+    for (at, &byte) in digits.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + i64::from(digit);
+        } else if byte == b'.' && whole == digits.len() && digits.len() > 1 {
+            whole = at;
+        } else {
+            return None;
+        }
+    }
+    if whole == digits.len() {
+        return Some(to_float(if negative { -value } else { value }));
+    }
+    let float = to_float(value) / FLOAT_POWERS_OF_TEN[digits.len() - whole - 1];
+    Some(if negative { -float } else { float })
+}
+
+const FLOAT_POWERS_OF_TEN: [f64; 15] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14];
 
 /// [`read_number`] for what is not a short whole number.
 fn read_long_number(bytes: &[u8]) -> Result<Option<Number>, Fault> {
@@ -327,6 +402,10 @@ pub fn compare_numbers(one: Number, other: Number) -> Option<Ordering> {
 /// Compares without rounding the whole number to a float.
 fn compare_mixed(int: i64, float: f64) -> Option<Ordering> {
     const LIMIT: f64 = 9_223_372_036_854_775_808.0; // 2^63
+    // Nearly all whole numbers are floats as they are.
+    if int.unsigned_abs() < 1_000_000_000_000_000 {
+        return to_float(int).partial_cmp(&float);
+    }
     if float.is_nan() {
         None
     } else if float >= LIMIT {
@@ -355,6 +434,7 @@ pub fn write_float(float: f64, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn text(text: &str) -> Value<'_> {
         Value::Text(Cow::Borrowed(text.as_bytes()))
@@ -377,9 +457,11 @@ mod tests {
                 let text = std::str::from_utf8(&digits).expect("digits");
                 assert_eq!(read_digits(&digits), text.parse().ok(), "{text}");
                 for byte in [b'/', b':', b' ', 0xb0, b'e'] {
-                    let mut digits = digits.clone();
-                    digits[usize::from(shift % length)] = byte;
-                    assert_eq!(read_digits(&digits), None, "{digits:?}");
+                    for at in 0..digits.len() {
+                        let mut digits = digits.clone();
+                        digits[at] = byte;
+                        assert_eq!(read_digits(&digits), None, "{digits:?}");
+                    }
                 }
             }
         }
@@ -390,6 +472,39 @@ mod tests {
         assert_eq!(read_number(b"1.50"), Ok(Some(Number::Float(1.5))));
         assert_eq!(read_number(b"+.5e1"), Ok(Some(Number::Float(5.0))));
         assert_eq!(read_number(b"3."), Ok(Some(Number::Float(3.0))));
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_reads_what_the_long_way_reads(
+            text in "[-+ ]?[0-9]{0,19}[.]?[0-9]{0,17}|[-+.0-9e ]{0,9}"
+        ) {
+            let long = read_long_number(text.as_bytes());
+            prop_assert_eq!(format!("{:?}", read_number(text.as_bytes())), format!("{long:?}"));
+            if let Some(short) = read_short_float(text.as_bytes()) {
+                let long = long.ok().flatten().and_then(Number::as_f64);
+                prop_assert_eq!(Some(short.to_bits()), long.map(f64::to_bits));
+            }
+        }
+
+        #[test]
+        fn short_whole_numbers_compare_with_floats_as_long_ones_do(int: i32, float in -4e9..4e9) {
+            for float in [float, f64::from(int), f64::from(int) + 0.5, f64::NAN, f64::INFINITY] {
+                let int = i64::from(int);
+                let exactly = compare_digits(i128::from(int), float);
+                prop_assert_eq!(compare_mixed(int, float), exactly);
+            }
+        }
+    }
+
+    /// How a whole number and a float compare, by the whole part and the fraction.
+    fn compare_digits(int: i128, float: f64) -> Option<Ordering> {
+        let fraction = 0.0_f64.partial_cmp(&(float - float.trunc()));
+        let whole = format!("{:.0}", float.trunc()).parse::<i128>();
+        match whole {
+            Ok(whole) => Some(int.cmp(&whole).then(fraction?)),
+            Err(_) => 0.0_f64.partial_cmp(&float),
+        }
     }
 
     #[test]

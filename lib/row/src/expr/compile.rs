@@ -11,6 +11,7 @@ use sqlparser::ast::{
 use crate::sql::Refused;
 use crate::value::{Number, Value, read_number};
 
+use super::formula::Formula;
 use super::{Comparison, Expr, Function, Id, Node, Operator, Type, from_number};
 
 /// What the names in an expression mean.
@@ -50,7 +51,8 @@ impl<F: FnMut(&str) -> Result<u16, String>> Scope for F {
 pub fn compile(ast: &Ast, text: &str, scope: &mut dyn Scope) -> Result<Expr, Refused> {
     let mut compiler = Compiler { text, scope, nodes: Vec::new() };
     let root = compiler.expr(ast)?;
-    Ok(Expr { nodes: compiler.nodes, root })
+    let formula = Formula::new(&compiler.nodes, root);
+    Ok(Expr { nodes: compiler.nodes, root, formula })
 }
 
 struct Compiler<'a> {
