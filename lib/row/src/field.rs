@@ -10,6 +10,7 @@ use regex::bytes::CaptureLocations;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::cuts::{self, Cuts};
 use crate::envelope::{About, Envelope};
 use crate::pattern::Pattern;
 use crate::schema::{Column, Layout, Schema, Separator, is_blank};
@@ -349,8 +350,21 @@ impl Places {
     /// Cuts a line at a byte; a field without bytes is of the kind `empty`.
     #[inline]
     fn read_bytes(&mut self, line: &[u8], separator: u8, empty: Kind) -> Result<(), Bad> {
+        if line.len() <= cuts::BYTES_MAX {
+            self.cut(line, Cuts::new(line, separator), empty)
+        } else {
+            self.cut(line, memchr_iter(separator, line), empty)
+        }
+    }
+
+    #[inline]
+    fn cut(
+        &mut self,
+        line: &[u8],
+        mut separators: impl Iterator<Item = usize>,
+        empty: Kind,
+    ) -> Result<(), Bad> {
         let mut start = 0;
-        let mut separators = memchr_iter(separator, line);
         for (position, &slot) in self.positions.iter().enumerate() {
             let end = separators.next();
             let to = end.unwrap_or(line.len());
