@@ -2,7 +2,7 @@
 
 use row::expr::{Expr, compile};
 use row::field::{Bad, Fields as _, Reader, Row};
-use row::key;
+use row::key::{self, Key};
 use row::member::members;
 use row::schema::Schema;
 use row::sql::Item;
@@ -18,8 +18,10 @@ pub const WINDOW_END: &str = "window_end";
 pub struct Query {
     /// What rows are ranked by.
     pub score: Item,
-    /// The columns of the key.
+    /// The columns of the group, then those of the key.
     pub keys: Vec<String>,
+    /// How many of these are the group's.
+    pub grouped: usize,
     /// The column of the window's end, when the caller names it.
     pub window: Option<String>,
 }
@@ -29,8 +31,23 @@ pub struct Query {
 pub struct Intake {
     reader: Reader,
     score: Expr,
-    keys: Vec<u16>,
+    keys: Keys,
     window: Option<Window>,
+}
+
+/// Where the columns of the group and the key stand.
+#[derive(Clone, Debug)]
+struct Keys {
+    slots: Vec<u16>,
+    grouped: usize,
+}
+
+/// Reads nothing but the keys of rows.
+#[derive(Debug)]
+pub struct KeyIntake {
+    reader: Reader,
+    keys: Keys,
+    key: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -50,7 +67,7 @@ pub struct Taken<'r> {
     /// The line that was read.
     pub line: &'r [u8],
     row: Row<'r>,
-    keys: &'r [u16],
+    keys: &'r Keys,
 }
 
 impl Intake {
@@ -65,10 +82,10 @@ impl Intake {
         let score = compile(&item.ast, &item.text, &mut |name: &str| reader.slot(name));
         let score = score.map_err(|refused| ("EXPR".to_owned(), refused.to_string()))?;
         let windows = tells_windows(reader.schema(), first);
+        let keys = Keys::new(query, &mut reader)?;
         let mut slot = |name: &str, option: &str| {
             reader.slot(name).map_err(|reason| (option.to_owned(), reason))
         };
-        let keys = query.keys.iter().map(|name| slot(name, "--key")).collect::<Result<_, _>>()?;
         let window = match &query.window {
             Some(name) => Some(Window::new(name, slot(name, "--window")?)?),
             None if windows => Some(Window::new(WINDOW_END, slot(WINDOW_END, "--window")?)?),
@@ -122,13 +139,62 @@ impl Window {
 }
 
 impl Taken<'_> {
-    /// Puts the row's key into `key`.
+    /// Puts the row's group and key into `key`; returns how many bytes are the group.
     #[inline]
-    pub fn key(&self, key: &mut Vec<u8>) {
+    pub fn key(&self, key: &mut Vec<u8>) -> usize {
+        self.keys.put(self.row, key)
+    }
+}
+
+impl Keys {
+    fn new(query: &Query, reader: &mut Reader) -> Result<Keys, (String, String)> {
+        let slot = |(at, name): (usize, &String)| {
+            let option = if at < query.grouped { "--per" } else { "--key" };
+            reader.slot(name).map_err(|reason| (option.to_owned(), reason))
+        };
+        let slots = query.keys.iter().enumerate().map(slot).collect::<Result<_, _>>()?;
+        Ok(Keys { slots, grouped: query.grouped })
+    }
+
+    #[inline]
+    fn put(&self, row: Row<'_>, key: &mut Vec<u8>) -> usize {
         key.clear();
-        for &slot in self.keys {
-            key::push(&self.row.field(slot), self.keys.len(), key);
+        let mut group = 0;
+        for (at, &slot) in self.slots.iter().enumerate() {
+            if at == self.grouped {
+                group = key.len();
+            }
+            key::push(&row.field(slot), self.slots.len(), key);
         }
+        if self.grouped == self.slots.len() { key.len() } else { group }
+    }
+}
+
+impl KeyIntake {
+    /// Reads the keys of `query` in rows of `schema`.
+    ///
+    /// # Errors
+    /// When a column is not known: the option and the reason.
+    pub fn new(query: &Query, schema: Schema) -> Result<KeyIntake, (String, String)> {
+        let mut reader = Reader::new(schema);
+        let keys = Keys::new(query, &mut reader)?;
+        Ok(KeyIntake { reader, keys, key: Vec::new() })
+    }
+
+    /// The key of a line, and how many of its bytes are the group.
+    ///
+    /// # Errors
+    /// When the line is no row.
+    #[inline]
+    pub fn read<'r>(&'r mut self, line: &'r [u8]) -> Result<(Key<'r>, usize), Bad> {
+        let row = self.reader.read(line)?;
+        if let [slot] = self.keys.slots[..]
+            && let Some(text) = row.text(slot)
+        {
+            return Ok((Key::of_text(text), self.keys.grouped * (text.len() + 1)));
+        }
+        let group = self.keys.put(row, &mut self.key);
+        Ok((Key::new(&self.key), group))
     }
 }
 
@@ -141,7 +207,7 @@ mod tests {
     fn intake(expr: &str, keys: &[&str], first: &str) -> Result<Intake, (String, String)> {
         let score = row::sql::item(expr).expect("it parses");
         let keys = keys.iter().map(|&name| name.to_owned()).collect();
-        let query = Query { score, keys, window: None };
+        let query = Query { score, keys, grouped: 0, window: None };
         let (schema, _) = Options::default().schema(first.as_bytes()).expect("a schema");
         Intake::new(&query, schema, first.as_bytes())
     }
@@ -169,7 +235,7 @@ mod tests {
         assert!(windows.has_windows());
         let taken = windows.read(br#"{"window_end":20,"k":"x"}"#).expect("a row");
         let mut key = Vec::new();
-        taken.key(&mut key);
+        assert_eq!(taken.key(&mut key), 0);
         assert_eq!((taken.window, key.as_slice()), (Some(20), &b"\x02x"[..]));
         let bad = windows.read(b"{}").expect_err("no window");
         assert_eq!(bad.to_string(), "no time (window_end: NULL)");
@@ -180,5 +246,27 @@ mod tests {
         let (option, reason) = intake("$1", &["page"], "a,1").expect_err("no names");
         assert_eq!(option, "--key");
         assert!(reason.contains("--names"), "{reason}");
+    }
+
+    #[test]
+    fn the_group_is_the_front_of_the_key() {
+        let mut query = Query {
+            score: row::sql::item("count").expect("it parses"),
+            keys: vec!["g".to_owned(), "k".to_owned()],
+            grouped: 1,
+            window: None,
+        };
+        let line = br#"{"g":"x","k":"y"}"#;
+        let mut keys = KeyIntake::new(&query, Schema::json()).expect("columns");
+        let (key, group) = keys.read(line).expect("a row");
+        assert_eq!((key.rest(), group), (&b"x\0\0\x02y\0\0"[..], 4));
+        query.keys.pop();
+        let mut keys = KeyIntake::new(&query, Schema::json()).expect("columns");
+        assert_eq!(keys.read(line).map(|(_, group)| group), Ok(2));
+        let mut keys = KeyIntake::new(&query, Schema::json()).expect("columns");
+        assert_eq!(keys.read(br#"{"g":12}"#).map(|(_, group)| group), Ok(3));
+        query.grouped = 0;
+        let mut keys = KeyIntake::new(&query, Schema::json()).expect("columns");
+        assert_eq!(keys.read(br#"{"g":12}"#).map(|(_, group)| group), Ok(0));
     }
 }

@@ -8,30 +8,36 @@ use pipe::mark::{self, Event, Mark, Stream};
 use pipe::stdio::{self, Input};
 use pipe::stop::Stop;
 use pipe::units::{self, Span};
-use row::field::Bad;
 use row::{bad, form, schema, sql};
 
 pub mod best;
+pub mod entry;
+pub mod epochs;
 pub mod intake;
 pub mod kept;
 pub mod latest;
+pub mod layout;
+pub mod ledger;
 pub mod output;
 pub mod pace;
 pub mod ranker;
+pub mod ranking;
 pub mod score;
 pub mod screen;
 pub mod sheet;
+pub mod shown;
 pub mod stage;
+pub mod tally;
 pub mod windows;
 
 use intake::Query;
-use kept::Limits;
+use ledger::Limits;
 use output::Output;
 use ranker::Settings;
 use score::Order;
 use screen::Screen;
 use sheet::Form;
-use stage::{Keeping, Plan, Stage};
+use stage::{Counting, Keeping, Plan, Stage};
 
 /// Between two drawings of the same table on a terminal, unless a ranking is due.
 const REDRAW: Duration = Duration::from_millis(100);
@@ -51,32 +57,52 @@ starts, and at the end. Rows that come after that are late and counted.
   2. With --upsert or --every D the last row of each key counts, so scores may fall; a NULL score \
 removes the key. The ranking is written at each multiple of D and at the end; in a marked stream \
 behind swin each time swin has written its rows.
-  3. Else all rows are ranked once, at the end.
-A marked stream that was stopped has no end to rank at.
+  3. With --tally the rows of each key are counted, and the keys ranked by that: at the end, and \
+with --upsert or --every also before, as in 2. Columns are the rank, the key (line, without \
+--key) and count; EXPR may use them.
+  4. Else all rows are ranked once, at the end.
+With --per each value of F has a ranking of its own, and keys of its own; the rankings are \
+written one after the other, by the bytes of F, NULL first. --changes leaves out what is as in \
+the ranking before; a key that left has the rank null and no other columns.
+
+A marked stream that was stopped has no end to rank at. In one with epochs, what changed is \
+stored at each barrier, and a restart goes on from there, whatever the form of the input was \
+found to be: only other options are refused.
+
+Memory is bounded: without keys, K rows of each ranking are held, with keys the last row of each, \
+with --tally each key and its count. Past --max-keys or --max-memory the program ends and says \
+so; nothing is ever dropped in silence.
 
 EXAMPLES
     The three largest files and folders:
         du -a | topk -k 3 -F'\\t' '$1'
+    The most frequent lines, as sort | uniq -c | sort -rn | head:
+        topk --tally < words
+    The three busiest pages of each host:
+        topk -k 3 --tally --per '$1' --key '$2' -F' ' < access.log
     The ten hottest pages, live from a topic:
         kcons -t user-behavior --marks | swin -F'|' --names page,clicks,stay,liked --by page \\
             --running --every 2s 'sum(0.8*clicks + 0.8*stay + liked) as heat' |
             topk -k 10 heat --key page --upsert
+    The same, and only what changes:
+        … | topk -k 10 heat --key page --upsert --changes
     The busiest page of every minute:
         swin -F' ' --tumble 1m --time '$1' --by '$2' < access.log | topk -k 1 count
 
 EXIT STATUS
     0  done, or the reader of stdout has gone
     1  the world: a disk, a limit, an overflow, or a bad row under --strict
-    2  the caller: a wrong option or expression
+    2  the caller: a wrong option or expression, or a stored state of other options
     75 a marked stream was cut short: run it again";
 
 /// The K first rows, per window, per tick or at the end
 #[derive(Debug, clap::Parser)]
 #[command(name = "topk", version, after_long_help = MORE)]
 pub struct Args {
-    /// What rows are ranked by, the greatest first, as heat or '0.8*clicks + stay as heat'
-    #[arg(value_name = "EXPR")]
-    expr: String,
+    /// What rows are ranked by, the greatest first, as heat or '0.8*clicks + stay as heat'; with
+    /// --tally the count, unless given
+    #[arg(value_name = "EXPR", required_unless_present = "tally")]
+    expr: Option<String>,
 
     /// Rows of a ranking
     #[arg(short = 'k', value_name = "K", default_value = "10", value_parser = more_than_zero)]
@@ -86,27 +112,39 @@ pub struct Args {
     #[arg(long, value_name = "F,…", value_delimiter = ',')]
     key: Vec<String>,
 
+    /// A ranking for each value of these columns
+    #[arg(long, value_name = "F,…", value_delimiter = ',')]
+    per: Vec<String>,
+
     /// The least first
     #[arg(long)]
     asc: bool,
 
     /// The last row of each key counts, and not all
-    #[arg(long, requires = "key")]
+    #[arg(long)]
     upsert: bool,
 
     /// Writes a ranking at each multiple of D, of the last row of each key
-    #[arg(long, value_name = "D", requires = "key", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = lasting)]
     every: Option<Span>,
+
+    /// Counts the rows of each key, or of each line, and ranks by that
+    #[arg(long, conflicts_with = "window")]
+    tally: bool,
+
+    /// Writes only what has another rank or score than in the ranking before
+    #[arg(long)]
+    changes: bool,
 
     /// Column of the end of a window, in ms or RFC 3339, where it has a name of its own
     #[arg(long, value_name = "F")]
     window: Option<String>,
 
-    /// Keys, or rows of open windows, held at a time
+    /// Keys, or rows without keys, held at a time
     #[arg(long, value_name = "N", default_value_t = 1_000_000, value_parser = more_than_zero)]
     max_keys: usize,
 
-    /// Bytes that the rows held may take
+    /// Bytes that these may take
     #[arg(long, value_name = "SIZE", default_value = "1G", value_parser = units::size)]
     max_memory: usize,
 
@@ -155,29 +193,71 @@ fn lasting(text: &str) -> Result<Span, String> {
 
 impl Args {
     fn plan(&self, form: Form) -> Result<Plan> {
-        let score = sql::item(&self.expr).map_err(|refused| Error::caller("EXPR", refused))?;
-        if self.k > self.max_keys {
-            return Err(Error::caller("-k", format!("is more than --max-keys {}", self.max_keys)));
-        }
+        self.check(&form)?;
+        let expr = self.expr.as_deref().unwrap_or(sheet::COUNT);
+        let score = sql::item(expr).map_err(|refused| Error::caller("EXPR", refused))?;
+        let again = self.upsert || self.every.is_some();
+        let counting = match (self.tally, again) {
+            (true, again) => Counting::Tally { again },
+            (false, true) => Counting::Last,
+            (false, false) => Counting::All,
+        };
+        let keys = self.keys();
         let settings = Settings {
             k: self.k,
             order: if self.asc { Order::Least } else { Order::Greatest },
             keyed: !self.key.is_empty(),
+            grouped: !self.per.is_empty(),
+            changes: self.changes,
             limits: Limits { rows: self.max_keys, bytes: self.max_memory },
         };
+        let window = self.window.clone();
         Ok(Plan {
             rows: self.rows.clone(),
-            query: Query { score, keys: self.key.clone(), window: self.window.clone() },
+            query: Query { score, keys, grouped: self.per.len(), window },
             settings,
-            upsert: self.upsert,
+            counting,
             every_ms: self.every.map(Span::ms),
             form,
             keeping: Keeping { bad: self.bad_rows.bad.is_some(), strict: self.bad_rows.strict },
         })
     }
 
+    /// The columns of the group, and those of the key that are not among them.
+    fn keys(&self) -> Vec<String> {
+        let mut keys = self.per.clone();
+        keys.extend(self.key.iter().filter(|name| !self.per.contains(name)).cloned());
+        if self.tally && self.key.is_empty() {
+            keys.push("$0".to_owned());
+        }
+        keys
+    }
+
+    /// Refuses options that make no sense together.
+    fn check(&self, form: &Form) -> Result<()> {
+        if self.k > self.max_keys {
+            return Err(Error::caller("-k", format!("is more than --max-keys {}", self.max_keys)));
+        }
+        let keyless = self.key.is_empty() && !self.tally;
+        let again = self.upsert || self.every.is_some();
+        let no_key = "the last row of each key counts; --key says which columns the key is";
+        let once = "a ranking at the end has none before it to compare with; add --upsert or \
+                    --every";
+        let table = "a table shows the whole ranking; give -o json, text or csv";
+        let refused = [
+            (self.upsert && keyless, "--upsert", no_key),
+            (self.every.is_some() && keyless, "--every", no_key),
+            (self.changes && !again, "--changes", once),
+            (self.changes && *form == Form::Table, "--changes", table),
+        ];
+        match refused.into_iter().find(|&(refused, ..)| refused) {
+            Some((_, option, reason)) => Err(Error::caller(option, reason)),
+            None => Ok(()),
+        }
+    }
+
     fn form(&self, terminal: bool) -> Form {
-        let default = if terminal { OutputForm::Table } else { OutputForm::Json };
+        let default = if terminal && !self.changes { OutputForm::Table } else { OutputForm::Json };
         match self.output.unwrap_or(default) {
             OutputForm::Table => Form::Table,
             OutputForm::Json => Form::Rows(form::Form::Json),
@@ -264,7 +344,7 @@ impl Session {
     fn copy(&mut self) -> Result<()> {
         loop {
             if self.stage.goes_by_clock() {
-                self.stage.tick(now_ms(), &mut self.output);
+                self.stage.tick(now_ms(), &mut self.output)?;
             }
             while self.next()? {
                 if self.output.bytes().len() >= stdio::OUTPUT_BYTES {
@@ -289,7 +369,9 @@ impl Session {
         match self.stream.next_event()? {
             None => return Ok(false),
             Some(Event::Data(line)) => self.stage.data(number, line, &mut self.output)?,
-            Some(Event::Long(head, bytes)) => self.stage.bad(number, &Bad::Long(bytes), head)?,
+            Some(Event::Long(head, bytes)) => {
+                self.stage.long(number, head, bytes, &mut self.output)?;
+            }
             Some(Event::Mark(mark, line)) => {
                 if self.stage.mark(&mark, line, &mut self.output)? {
                     self.drain()?;

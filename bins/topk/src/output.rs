@@ -2,7 +2,7 @@
 
 use pipe::mark::{Mark, Partition};
 
-use crate::kept::Kept;
+use crate::ranking::Ranked;
 use crate::screen::Screen;
 use crate::sheet::Sheet;
 
@@ -21,8 +21,12 @@ pub struct Output {
     /// Whether marks may be written.
     markable: bool,
     marks: Option<Marks>,
+    /// The partitions seen so far; rows say theirs by its place here.
+    partitions: Vec<Partition>,
     /// Whether a ranking was written.
     begun: bool,
+    /// Data lines written since they were counted last.
+    lines: u64,
     /// The bytes that were written and not taken yet.
     bytes: Vec<u8>,
 }
@@ -30,8 +34,6 @@ pub struct Output {
 /// What is known of a marked stream.
 #[derive(Debug, Default)]
 struct Marks {
-    /// The partitions seen so far; rows say theirs by its place here.
-    partitions: Vec<Partition>,
     /// The partition that rows are said to come from.
     from: Option<Partition>,
 }
@@ -46,7 +48,9 @@ impl Output {
             size: None,
             markable,
             marks: None,
+            partitions: Vec::new(),
             begun: false,
+            lines: 0,
             bytes: Vec::new(),
         }
     }
@@ -95,33 +99,54 @@ impl Output {
     }
 
     /// The number by which rows say that they come from `at`.
-    pub fn number_of(&mut self, at: &Partition) -> Option<u32> {
-        let partitions = &mut self.marks.as_mut()?.partitions;
-        let known = partitions.iter().position(|known| known == at);
+    pub fn number_of(&mut self, at: &Partition) -> u32 {
+        let known = self.partitions.iter().position(|known| known == at);
         let place = known.unwrap_or_else(|| {
-            partitions.push(at.clone());
-            partitions.len() - 1
+            self.partitions.push(at.clone());
+            self.partitions.len() - 1
         });
-        u32::try_from(place).ok()
+        u32::try_from(place).unwrap_or(u32::MAX)
     }
 
-    /// Forgets where rows were said to come from, as the next stage does.
-    pub fn forget_from(&mut self) {
+    /// The partition of a number.
+    #[must_use]
+    pub fn partition(&self, number: u32) -> Option<&Partition> {
+        self.partitions.get(number as usize)
+    }
+
+    /// How many partitions have a number.
+    #[must_use]
+    pub fn partitions(&self) -> u32 {
+        u32::try_from(self.partitions.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Only `assigned` have numbers from now on, in their order. Where rows were said to come from
+    /// is forgotten, as the next stage does.
+    pub fn assign(&mut self, assigned: &[Partition]) {
+        self.partitions = assigned.to_vec();
+        self.partitions.sort_unstable();
+        self.partitions.dedup();
+        self.lines = 0;
         if let Some(marks) = &mut self.marks {
             marks.from = None;
         }
     }
 
+    /// How many data lines were written since this was asked last.
+    pub fn take_lines(&mut self) -> u64 {
+        std::mem::take(&mut self.lines)
+    }
+
     /// Writes a ranking. On a terminal it takes the place of the one before, and stays when it
     /// will not change any more.
-    pub fn ranking(&mut self, ranking: &[&Kept], stays: bool) {
+    pub fn ranking(&mut self, ranking: &[Ranked<'_>], stays: bool) {
         if self.screen.is_some() {
             self.draw(ranking, stays);
             return;
         }
         let Some(sheet) = self.sheet.as_mut().filter(|_| !ranking.is_empty()) else { return };
         if let Some(marks) = &mut self.marks {
-            marks.write_from(ranking, &mut self.bytes);
+            marks.write_from(&self.partitions, ranking, &mut self.bytes);
         }
         match (self.begun, sheet.is_table()) {
             (true, true) => self.bytes.push(b'\n'),
@@ -129,10 +154,10 @@ impl Output {
             (false, _) => sheet.header(&mut self.bytes),
         }
         self.begun = true;
-        sheet.write(ranking, None, &mut self.bytes);
+        self.lines += sheet.write(ranking, None, &mut self.bytes) as u64;
     }
 
-    fn draw(&mut self, ranking: &[&Kept], stays: bool) {
+    fn draw(&mut self, ranking: &[Ranked<'_>], stays: bool) {
         let (Some(sheet), Some(screen)) = (&mut self.sheet, &mut self.screen) else { return };
         // What has scrolled away cannot be drawn over.
         let most = self.size.map_or(usize::MAX, |(_, rows)| rows.saturating_sub(SPARE_LINES));
@@ -148,8 +173,8 @@ impl Output {
 impl Marks {
     /// Says where the rows of a ranking come from, unless it was said before: the lowest of
     /// their partitions.
-    fn write_from(&mut self, ranking: &[&Kept], out: &mut Vec<u8>) {
-        let partition = |row: &&Kept| self.partitions.get(row.partition? as usize);
+    fn write_from(&mut self, partitions: &[Partition], ranking: &[Ranked<'_>], out: &mut Vec<u8>) {
+        let partition = |row: &Ranked<'_>| partitions.get(row.partition? as usize);
         let lowest = ranking.iter().filter_map(partition).min();
         if let Some(at) = lowest.filter(|&at| self.from.as_ref() != Some(at)) {
             Mark::From { at: at.clone(), offset: None }.write(out);

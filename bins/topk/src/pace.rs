@@ -25,6 +25,17 @@ impl Pace {
         }
     }
 
+    /// The multiple that was written last, or begun with, in milliseconds.
+    #[must_use]
+    pub fn written_ms(&self) -> Option<i64> {
+        Some(self.period? * self.every_ms?)
+    }
+
+    /// The multiple `ms` was written, or begun with, unless a later one was.
+    pub fn restore(&mut self, ms: i64) {
+        self.period = self.period.max(self.every_ms.map(|every_ms| ms.div_euclid(every_ms)));
+    }
+
     /// Whether the time `ms` is one to write at.
     #[must_use]
     pub fn tick(&mut self, ms: i64) -> bool {

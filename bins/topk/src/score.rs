@@ -68,6 +68,29 @@ impl<'a> Score<'a> {
         }
     }
 
+    /// The same score, borrowed.
+    #[must_use]
+    pub fn borrow(&self) -> Score<'_> {
+        match self {
+            Score::Number(number) => Score::Number(*number),
+            Score::Text(bytes) => Score::Text(Cow::Borrowed(bytes)),
+            Score::Nan => Score::Nan,
+            Score::Null => Score::Null,
+        }
+    }
+
+    /// The score as a value.
+    #[must_use]
+    pub fn value(&self) -> Value<'_> {
+        match self {
+            Score::Number(Number::Int(int)) => Value::Int(*int),
+            Score::Number(Number::Float(float)) => Value::Float(*float),
+            Score::Text(bytes) => Value::Text(Cow::Borrowed(bytes)),
+            Score::Nan => Value::Float(f64::NAN),
+            Score::Number(Number::Null) | Score::Null => Value::Null,
+        }
+    }
+
     /// Bytes that it holds outside of itself.
     #[must_use]
     pub fn size(&self) -> usize {

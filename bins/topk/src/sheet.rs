@@ -5,16 +5,20 @@ use memchr::memmem::Finder;
 use row::expr::{Expr, compile};
 use row::field::{Fields as _, Reader};
 use row::form::{self, Writer};
+use row::key;
 use row::member::members;
 use row::schema::{Schema, Separator};
 use row::sql::{Item, Refused};
 use row::table::Table;
 use row::value::Value;
 
-use crate::kept::Kept;
+use crate::ranking::{Body, Ranked};
 
 /// The column that is put in front of each row.
-const RANK: &str = "rank";
+pub const RANK: &str = "rank";
+
+/// The column of a tally's counts.
+pub const COUNT: &str = "count";
 
 /// The forms of a ranking.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,14 +29,32 @@ pub enum Form {
     Table,
 }
 
-/// Writes rankings of rows of one schema.
+/// Writes rankings of rows of one schema, or of counts.
 #[derive(Debug)]
 pub struct Sheet {
     kind: Kind,
-    reader: Reader,
-    /// The columns that are written between rank and score.
-    columns: Vec<u16>,
-    score: Option<Expr>,
+    body: Content,
+    gone: Gone,
+}
+
+/// What is written between the rank and the end of a row.
+#[derive(Debug)]
+enum Content {
+    /// Columns of the line, and the score when it is none of them.
+    Line { reader: Reader, columns: Vec<u16>, score: Option<Expr> },
+    /// So many columns of the key, the count, and the score when it is another one.
+    Count { columns: usize, scored: bool },
+}
+
+/// How a key that left the ranking is written: its columns, and no rank.
+#[derive(Debug)]
+struct Gone {
+    /// The places of the columns among those of a row.
+    places: Vec<usize>,
+    /// How many columns a row has.
+    width: usize,
+    /// Writes them as JSON, without the other columns.
+    json: Option<Writer>,
 }
 
 #[derive(Debug)]
@@ -56,28 +78,44 @@ struct Members {
 
 impl Sheet {
     /// A sheet for rows of `schema`; the columns of JSON rows that are not written as JSON are
-    /// those of the `first` row.
+    /// those of the `first` row. `keys` are those that may leave, which have to be among them.
     ///
     /// # Errors
-    /// When the score's expression is refused.
-    pub fn new(form: Form, score: &Item, schema: Schema, first: &[u8]) -> Result<Sheet, Refused> {
+    /// When the score's expression, or a column, is refused.
+    pub fn new(
+        form: Form,
+        score: &Item,
+        keys: &[String],
+        schema: Schema,
+        first: &[u8],
+    ) -> Result<Sheet, Refused> {
         let mut reader = Reader::new(schema);
         let expr = compile(&score.ast, &score.text, &mut |name: &str| reader.slot(name))?;
         // A column stands in the row already, unless it was given another name.
         let is_new = expr.as_slot().is_none() || score.name.is_some();
-        let label = score.name.as_deref().unwrap_or(score.text.trim());
-        let label = is_new.then_some(label);
+        let label = is_new.then(|| label_of(score));
         let own: Vec<&str> = std::iter::once(RANK).chain(label).collect();
+        let refused = |reason| Refused::at(&score.text, &score.ast, reason);
         let mut columns = Vec::new();
         let mut names = vec![RANK.to_owned()];
         for (name, column) in reader.schema().columns(first) {
             if !own.contains(&name.as_str()) {
-                let slot = reader.slot_of(column);
-                columns.push(slot.map_err(|reason| Refused::at(&score.text, &score.ast, reason))?);
+                columns.push(reader.slot_of(column).map_err(refused)?);
                 names.push(name);
             }
         }
+        let mut places = Vec::new();
+        for key in keys {
+            let slot = reader.slot(key).map_err(refused)?;
+            let place = columns.iter().position(|&known| known == slot);
+            places.push(1 + place.unwrap_or(columns.len()));
+            if place.is_none() && form != Form::Rows(form::Form::Json) {
+                columns.push(slot);
+                names.push(column_label(key));
+            }
+        }
         names.extend(label.map(str::to_owned));
+        let gone = Gone::new(&form, keys, places, names.len());
         let kind = match form {
             Form::Table => Kind::Table(Table::new(&names)),
             Form::Rows(form::Form::Json) if reader.schema().is_json() => {
@@ -88,7 +126,26 @@ impl Sheet {
             }
             Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
         };
-        Ok(Sheet { kind, reader, columns, score: is_new.then_some(expr) })
+        let body = Content::Line { reader, columns, score: is_new.then_some(expr) };
+        Ok(Sheet { kind, body, gone })
+    }
+
+    /// A sheet for counts of the columns `keys`, ranked by `score`.
+    #[must_use]
+    pub fn of_counts(form: Form, score: &Item, keys: &[String]) -> Sheet {
+        let mut names = vec![RANK.to_owned()];
+        names.extend(keys.iter().map(|key| column_label(key)));
+        names.push(COUNT.to_owned());
+        let label = label_of(score);
+        let scored = label != COUNT;
+        names.extend(scored.then(|| label.to_owned()));
+        let places = (1..=keys.len()).collect();
+        let gone = Gone::new(&form, keys, places, names.len());
+        let kind = match form {
+            Form::Table => Kind::Table(Table::new(&names)),
+            Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
+        };
+        Sheet { kind, body: Content::Count { columns: keys.len(), scored }, gone }
     }
 
     /// Appends what stands before the first ranking: the names, in CSV.
@@ -105,39 +162,133 @@ impl Sheet {
     }
 
     /// Appends a ranking; a table is cut to `width` cells. Returns how many lines it takes.
-    pub fn write(&mut self, ranking: &[&Kept], width: Option<usize>, out: &mut Vec<u8>) -> usize {
-        for (rank, kept) in (1_i64..).zip(ranking) {
-            // The row was read before it was kept, and nothing else is asked of it here.
-            let Ok(row) = self.reader.read(&kept.line) else { continue };
-            let score = self.score.as_ref().map(|expr| expr.value(row).unwrap_or(Value::Null));
-            let rank = Value::Int(rank);
-            match &mut self.kind {
-                Kind::Members(members) => members.write(&rank, &kept.line, score.as_ref(), out),
-                Kind::Line(separator) => {
-                    rank.write(out);
-                    out.extend_from_slice(separator.as_bytes());
-                    out.extend_from_slice(&kept.line);
-                    if let Some(score) = score {
-                        out.extend_from_slice(separator.as_bytes());
-                        score.write(out);
-                    }
-                    out.push(b'\n');
+    pub fn write(
+        &mut self,
+        ranking: &[Ranked<'_>],
+        width: Option<usize>,
+        out: &mut Vec<u8>,
+    ) -> usize {
+        let Sheet { kind, body, gone } = self;
+        for ranked in ranking {
+            match (&mut *body, ranked.body) {
+                (Content::Line { reader, columns, score }, Body::Line(line)) => {
+                    // The row was read before it was kept, and nothing else is asked of it here.
+                    let Ok(row) = reader.read(line) else { continue };
+                    let score = score.as_ref().map(|expr| expr.value(row).unwrap_or(Value::Null));
+                    let columns = columns.iter().map(|&slot| row.field(slot));
+                    kind.row(&rank_of(ranked), line, columns, score.as_ref(), out);
                 }
-                kind => {
-                    let mut values = vec![rank];
-                    values.extend(self.columns.iter().map(|&slot| row.field(slot)));
-                    values.extend(score);
-                    match kind {
-                        Kind::Table(table) => table.row(&values),
-                        Kind::Rows(writer) => writer.row(&values, out),
-                        Kind::Members(_) | Kind::Line(_) => {}
-                    }
+                (Content::Count { columns, scored }, Body::Count(count)) => {
+                    let mut values = vec![rank_of(ranked)];
+                    key::read(ranked.key, *columns, &mut values);
+                    values.push(Value::Int(i64::try_from(count).unwrap_or(i64::MAX)));
+                    values.extend(scored.then(|| ranked.score.value()));
+                    kind.values(&values, out);
                 }
+                _ => gone.write(kind, ranked.key, out),
             }
         }
-        match &mut self.kind {
+        match kind {
             Kind::Table(table) => table.draw(width, out),
             _ => ranking.len(),
+        }
+    }
+}
+
+fn rank_of(ranked: &Ranked<'_>) -> Value<'static> {
+    let rank = ranked.rank.and_then(|rank| i64::try_from(rank).ok());
+    rank.map_or(Value::Null, Value::Int)
+}
+
+/// What the column of a score is called.
+fn label_of(score: &Item) -> &str {
+    score.name.as_deref().unwrap_or(score.text.trim())
+}
+
+/// What a column of a key is called, as swin calls it.
+#[must_use]
+pub fn column_label(name: &str) -> String {
+    match name.strip_prefix('$') {
+        Some("0") => "line".to_owned(),
+        Some(digits) => format!("f{digits}"),
+        None => name.to_owned(),
+    }
+}
+
+impl Kind {
+    /// Appends the row that came in `line`.
+    fn row<'v>(
+        &mut self,
+        rank: &Value<'v>,
+        line: &[u8],
+        columns: impl Iterator<Item = Value<'v>>,
+        score: Option<&Value<'v>>,
+        out: &mut Vec<u8>,
+    ) {
+        match self {
+            Kind::Members(members) => members.write(rank, line, score, out),
+            Kind::Line(separator) => {
+                rank.write(out);
+                out.extend_from_slice(separator.as_bytes());
+                out.extend_from_slice(line);
+                if let Some(score) = score {
+                    out.extend_from_slice(separator.as_bytes());
+                    score.write(out);
+                }
+                out.push(b'\n');
+            }
+            Kind::Rows(_) | Kind::Table(_) => {
+                let mut values = vec![rank.clone()];
+                values.extend(columns);
+                values.extend(score.cloned());
+                self.values(&values, out);
+            }
+        }
+    }
+
+    /// Appends a row of values.
+    fn values(&mut self, values: &[Value<'_>], out: &mut Vec<u8>) {
+        match self {
+            Kind::Table(table) => table.row(values),
+            Kind::Rows(writer) => writer.row(values, out),
+            Kind::Members(_) | Kind::Line(_) => {}
+        }
+    }
+}
+
+impl Gone {
+    fn new(form: &Form, keys: &[String], places: Vec<usize>, width: usize) -> Gone {
+        let mut names = vec![RANK.to_owned()];
+        names.extend(keys.iter().map(|key| column_label(key)));
+        let json = *form == Form::Rows(form::Form::Json);
+        let json = json.then(|| Writer::new(form::Form::Json, &names));
+        Gone { places, width, json }
+    }
+
+    /// Appends a key that left the ranking.
+    fn write(&self, kind: &mut Kind, key: &[u8], out: &mut Vec<u8>) {
+        let mut values = vec![Value::Null];
+        key::read(key, self.places.len(), &mut values);
+        if let Some(json) = &self.json {
+            json.row(&values, out);
+            return;
+        }
+        match kind {
+            Kind::Members(_) => {}
+            Kind::Line(separator) => {
+                for value in &values[1..] {
+                    out.extend_from_slice(separator.as_bytes());
+                    value.write(out);
+                }
+                out.push(b'\n');
+            }
+            Kind::Rows(_) | Kind::Table(_) => {
+                let mut row = vec![Value::Null; self.width];
+                for (&place, value) in self.places.iter().zip(values.drain(1..)) {
+                    row[place] = value;
+                }
+                kind.values(&row, out);
+            }
         }
     }
 }
@@ -196,9 +347,10 @@ mod tests {
     use crate::score::Score;
     use row::schema::{Options, separator};
 
-    fn kept(line: &str) -> Kept {
-        let line = line.as_bytes().to_vec();
-        Kept { score: Score::Null, key: Vec::new(), line, partition: None, arrival: 0 }
+    fn ranked<'a>((rank, line): (u64, &'a &str)) -> Ranked<'a> {
+        let (key, group, score, partition) = (&[][..], 0, Score::Null, None);
+        let body = Body::Line(line.as_bytes());
+        Ranked { rank: Some(rank), key, group, score, partition, body }
     }
 
     /// The lines as a ranking, ranked by `expr`.
@@ -206,9 +358,8 @@ mod tests {
         let score = row::sql::item(expr).expect("it parses");
         let first = lines[0].as_bytes();
         let (schema, _) = options.schema(first).expect("a schema");
-        let mut sheet = Sheet::new(form, &score, schema, first).expect("a sheet");
-        let rows: Vec<Kept> = lines.iter().map(|line| kept(line)).collect();
-        let rows: Vec<&Kept> = rows.iter().collect();
+        let mut sheet = Sheet::new(form, &score, &[], schema, first).expect("a sheet");
+        let rows: Vec<Ranked<'_>> = (1..).zip(lines).map(ranked).collect();
         let mut out = Vec::new();
         sheet.header(&mut out);
         sheet.write(&rows, None, &mut out);
@@ -266,11 +417,12 @@ mod tests {
         let csv = {
             let score = row::sql::item("c").expect("it parses");
             let (schema, _) = Options::default().schema(lines[0].as_bytes()).expect("a schema");
-            let mut sheet = Sheet::new(csv, &score, schema, lines[0].as_bytes()).expect("a sheet");
-            let rows = lines.map(kept);
+            let first = lines[0].as_bytes();
+            let mut sheet = Sheet::new(csv, &score, &[], schema, first).expect("a sheet");
+            let rows: Vec<Ranked<'_>> = (1..).zip(&lines).map(ranked).collect();
             let mut out = Vec::new();
             sheet.header(&mut out);
-            sheet.write(&[&rows[0], &rows[1]], None, &mut out);
+            sheet.write(&rows, None, &mut out);
             out
         };
         assert_eq!(csv, b"rank,a.b,k,c\n1,1,\xff,\"x,y\"\n2,,z,\n");

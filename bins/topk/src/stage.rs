@@ -1,19 +1,31 @@
 //! One stage of a pipeline: lines and marks go in, lines and marks come out.
 
 use pipe::exit::{Code, Error, Result};
-use pipe::mark::{self, How, Mark};
+use pipe::mark::{How, Mark};
 use row::bad::{self, BadRows};
 use row::field::Bad;
+use row::key::Key;
 use row::schema::{Options, Schema};
 use row::value::Fault;
 
-use crate::intake::{Intake, Query, Taken};
-use crate::kept::{Full, Offer};
+use crate::epochs::Epochs;
+use crate::intake::{Intake, KeyIntake, Query, Taken};
+use crate::kept::Offer;
+use crate::layout::Layout;
+use crate::ledger::Full;
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::ranker::{Mode, Ranker, Settings};
+use crate::ranking::Ranked;
 use crate::score::Score;
-use crate::sheet::{Form, Sheet};
+use crate::sheet::{COUNT, Form, RANK, Sheet, column_label};
+use crate::tally::Scale;
+use crate::windows::Fate;
+
+mod marks;
+mod state;
+
+use state::Stored;
 
 /// What the caller asks for.
 #[derive(Clone, Debug)]
@@ -24,14 +36,28 @@ pub struct Plan {
     pub query: Query,
     /// How they are ranked.
     pub settings: Settings,
-    /// Whether the last row of each key counts.
-    pub upsert: bool,
+    /// Which rows count.
+    pub counting: Counting,
     /// Milliseconds between rankings.
     pub every_ms: Option<i64>,
     /// The form of the rankings.
     pub form: Form,
     /// What happens to bad rows.
     pub keeping: Keeping,
+}
+
+/// Which rows count, unless they belong to windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counting {
+    /// All, once at the end.
+    All,
+    /// The last of each key, again and again.
+    Last,
+    /// All, which are counted by key; `again` as well as at the end.
+    Tally {
+        /// Whether rankings are written before the end.
+        again: bool,
+    },
 }
 
 /// What the stage does with rows that do not count.
@@ -57,21 +83,48 @@ pub struct Stage {
     marked: bool,
     /// Whether a stage before this one says when its rows are complete.
     behind_swin: bool,
+    /// In a stream with epochs.
+    epochs: Option<Epochs>,
+    stored: Stored,
     rows: u64,
+    /// The number of the last row that was offered.
+    arrival: u64,
     unscored: u64,
     bad: BadRows,
     bad_lines: Vec<u8>,
+    late: Late,
     notes: Vec<String>,
     /// The exit code, when a program before this one failed for good.
     aborted: Option<u8>,
+    /// Whether what a complete input leaves was ranked.
+    drained: bool,
     ended: Option<How>,
+}
+
+/// Rows whose window had been written when they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Late {
+    rows: u64,
+    /// The most milliseconds from the end of a row's window to the first end that still counted.
+    most_ms: i64,
 }
 
 /// What works once the schema is known.
 #[derive(Debug)]
 struct Job {
-    intake: Intake,
+    feed: Feed,
     ranker: Ranker,
+}
+
+/// How lines become rows.
+#[derive(Debug)]
+enum Feed {
+    /// Rows with a score.
+    Rows(Box<Intake>),
+    /// Rows whose keys are counted.
+    Keys(Box<KeyIntake>),
+    /// Lines that are counted as they are.
+    Lines,
 }
 
 impl Stage {
@@ -86,12 +139,17 @@ impl Stage {
             now_ms: None,
             marked: false,
             behind_swin: false,
+            epochs: None,
+            stored: Stored::default(),
             rows: 0,
+            arrival: 0,
             unscored: 0,
             bad: BadRows::default(),
             bad_lines: Vec::new(),
+            late: Late::default(),
             notes: Vec::new(),
             aborted: None,
+            drained: false,
             ended: None,
         }
     }
@@ -102,16 +160,35 @@ impl Stage {
     /// # Errors
     /// When an expression is refused.
     pub fn check_early(&self) -> Result<()> {
+        self.mode(false)?;
         let schema = self.plan.rows.early();
         match schema.map_err(|(option, reason)| Error::caller(option, reason))? {
-            Some(schema) => self.intake(schema, b"").map(|_| ()),
+            Some(schema) => {
+                let feed = self.feed(schema, b"")?;
+                self.mode(feed.has_windows()).map(|_| ())
+            }
             None => Ok(()),
         }
     }
 
-    fn intake(&self, schema: Schema, first: &[u8]) -> Result<Intake> {
-        let intake = Intake::new(&self.plan.query, schema, first);
-        intake.map_err(|(option, reason)| Error::caller(option, reason))
+    fn feed(&self, schema: Schema, first: &[u8]) -> Result<Feed> {
+        let Plan { query, counting, .. } = &self.plan;
+        let feed = match counting {
+            Counting::Tally { .. } if self.counts_lines() => Ok(Feed::Lines),
+            Counting::Tally { .. } => {
+                KeyIntake::new(query, schema).map(|keys| Feed::Keys(Box::new(keys)))
+            }
+            Counting::All | Counting::Last => {
+                Intake::new(query, schema, first).map(|intake| Feed::Rows(Box::new(intake)))
+            }
+        };
+        feed.map_err(|(option, reason)| Error::caller(option, reason))
+    }
+
+    /// Whether lines are counted as they are, whatever they hold.
+    fn counts_lines(&self) -> bool {
+        let Plan { query, rows, .. } = &self.plan;
+        query.keys == ["$0"] && query.grouped == 0 && rows.given().is_none()
     }
 
     /// Takes the line `number`.
@@ -120,24 +197,48 @@ impl Stage {
     /// When an expression is refused, a number overflows, or a limit is reached.
     #[inline]
     pub fn data(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<()> {
+        if let Some(epochs) = &mut self.epochs {
+            epochs.line()?;
+        }
         if self.job.is_none() && self.begin(line, out)? {
             return Ok(());
         }
-        let Some(Job { intake, ranker }) = &mut self.job else { return Ok(()) };
-        let taken = match intake.read(line) {
-            Ok(taken) => taken,
-            Err(reason) => return self.bad(number, &reason, line),
+        let Some(Job { feed, ranker }) = &mut self.job else { return Ok(()) };
+        let bad = match feed {
+            Feed::Rows(intake) => match intake.read(line) {
+                Ok(taken) => {
+                    self.rows += 1;
+                    self.unscored += u64::from(taken.score == Score::Null);
+                    if !ranker.admits(&taken.score, taken.window) {
+                        return Ok(());
+                    }
+                    self.arrival += 1;
+                    let (partition, arrival) = (self.partition, self.arrival);
+                    let offer = offer(taken, &mut self.key, partition, arrival);
+                    let write = &mut |ranking: &[Ranked<'_>]| out.ranking(ranking, true);
+                    return match ranker.offer(&offer, write).map_err(full)? {
+                        Fate::Counts => Ok(()),
+                        Fate::Late(by_ms) => {
+                            self.late(by_ms, line, out);
+                            Ok(())
+                        }
+                    };
+                }
+                Err(bad) => bad,
+            },
+            Feed::Keys(keys) => match keys.read(line) {
+                Ok((key, group)) => {
+                    self.rows += 1;
+                    return ranker.count(key, group, self.partition).map_err(full);
+                }
+                Err(bad) => bad,
+            },
+            Feed::Lines => {
+                self.rows += 1;
+                return ranker.count(Key::of_text(line), 0, self.partition).map_err(full);
+            }
         };
-        self.rows += 1;
-        self.unscored += u64::from(taken.score == Score::Null);
-        if !ranker.admits(&taken.score, taken.window) {
-            return Ok(());
-        }
-        taken.key(&mut self.key);
-        let (key, partition, arrival) = (&self.key, self.partition, self.rows);
-        let Taken { score, window, line, .. } = taken;
-        let offer = Offer { score, key, line, partition, arrival };
-        ranker.offer(&offer, window, &mut |ranking| out.ranking(ranking, true)).map_err(full)
+        self.bad(number, &bad, line, out)
     }
 
     /// Learns the schema from the first line; returns whether it was a header and no row.
@@ -145,39 +246,63 @@ impl Stage {
     fn begin(&mut self, line: &[u8], out: &mut Output) -> Result<bool> {
         let schema = self.plan.rows.schema(line);
         let (schema, header) = schema.map_err(|reason| Error::caller("the first row", reason))?;
-        let intake = self.intake(schema.clone(), line)?;
-        let sheet = Sheet::new(self.plan.form.clone(), &self.plan.query.score, schema, line);
-        out.begin(sheet.map_err(|refused| Error::caller("EXPR", refused))?);
-        let mode = self.mode(intake.has_windows());
-        let mut ranker = Ranker::new(self.plan.settings, mode);
+        let feed = self.feed(schema.clone(), line)?;
+        let Plan { query, form, settings, .. } = &self.plan;
+        let sheet = if let Feed::Rows(_) = feed {
+            let leaving = if settings.changes { query.keys.as_slice() } else { &[] };
+            let sheet = Sheet::new(form.clone(), &query.score, leaving, schema, line);
+            sheet.map_err(|refused| Error::caller("EXPR", refused))?
+        } else {
+            Sheet::of_counts(form.clone(), &query.score, &query.keys)
+        };
+        out.begin(sheet);
+        if feed.has_windows() && self.plan.every_ms.is_some() {
+            let note = "--every: the rows have windows, and are ranked when these close";
+            self.notes.push(note.to_owned());
+        }
+        let mut ranker = Ranker::new(self.plan.settings, self.mode(feed.has_windows())?);
         if let Some(now_ms) = self.now_ms {
             ranker.begin(now_ms);
         }
-        self.job = Some(Job { intake, ranker });
+        self.stored.begin(line);
+        self.job = Some(Job { feed, ranker });
         Ok(header)
     }
 
-    fn mode(&mut self, has_windows: bool) -> Mode {
-        let Plan { upsert, every_ms, .. } = self.plan;
-        if has_windows {
-            if every_ms.is_some() {
-                let note = "--every: the rows have windows, and are ranked when these close";
-                self.notes.push(note.to_owned());
+    fn mode(&self, has_windows: bool) -> Result<Mode> {
+        let Plan { counting, every_ms, settings, query, .. } = &self.plan;
+        let pace = Pace::new(*every_ms, self.behind_swin);
+        match counting {
+            Counting::Tally { again } => {
+                let pace = if *again { pace } else { Pace::new(None, false) };
+                Ok(Mode::Tally(scale(query)?, pace))
             }
-            Mode::Windows { by_rows: !self.marked }
-        } else if upsert || every_ms.is_some() {
-            Mode::Upsert(Pace::new(every_ms, self.behind_swin))
-        } else {
-            Mode::End
+            _ if has_windows && settings.changes => {
+                let reason = "the rows have windows, each is ranked once: there is nothing to \
+                              compare with";
+                Err(Error::caller("--changes", reason))
+            }
+            _ if has_windows => Ok(Mode::Windows { by_rows: !self.marked }),
+            Counting::Last => Ok(Mode::Upsert(pace)),
+            Counting::All => Ok(Mode::End),
         }
     }
 
-    /// Takes a row that cannot be read.
+    /// Takes a line over the limit, of which only the `head` was kept.
     ///
     /// # Errors
-    /// With `--strict`, and when a whole number leaves 64 bits.
+    /// As [`Stage::data`].
     #[cold]
-    pub fn bad(&mut self, number: u64, reason: &Bad, row: &[u8]) -> Result<()> {
+    pub fn long(&mut self, number: u64, head: &[u8], bytes: u64, out: &mut Output) -> Result<()> {
+        if let Some(epochs) = &mut self.epochs {
+            epochs.line()?;
+        }
+        self.bad(number, &Bad::Long(bytes), head, out)
+    }
+
+    /// Takes a row that cannot be read.
+    #[cold]
+    fn bad(&mut self, number: u64, reason: &Bad, row: &[u8], out: &mut Output) -> Result<()> {
         let place = format!("line {number}");
         if let Bad::Long(_) = reason
             && self.job.is_none()
@@ -189,6 +314,11 @@ impl Stage {
             let row = String::from_utf8_lossy(&row[..row.len().min(200)]).into_owned();
             return Err(Error::world(place, format!("{reason}: {row:?}")));
         }
+        let epochs = self.epochs.as_ref();
+        if let Some(letter) = epochs.and_then(|epochs| epochs.dead_letter(reason.to_string(), row))
+        {
+            out.own_mark(&Mark::Bad(letter));
+        }
         if self.plan.keeping.bad {
             bad::json_line(number, reason, row, &mut self.bad_lines);
         }
@@ -196,12 +326,31 @@ impl Stage {
         Ok(())
     }
 
-    /// The clock of a plain stream, or a tick, says that it is `ms`.
-    pub fn tick(&mut self, ms: i64, out: &mut Output) {
-        self.now_ms = Some(ms);
-        if let Some(job) = &mut self.job {
-            job.ranker.tick(ms, &mut |ranking| out.ranking(ranking, false));
+    /// Takes a row whose window has been written.
+    #[cold]
+    fn late(&mut self, by_ms: i64, row: &[u8], out: &mut Output) {
+        self.late.rows += 1;
+        self.late.most_ms = self.late.most_ms.max(by_ms);
+        let reason = format!("its window had been ranked, late by {by_ms} ms");
+        let epochs = self.epochs.as_ref();
+        if let Some(letter) = epochs.and_then(|epochs| epochs.dead_letter(reason, row)) {
+            out.own_mark(&Mark::Late(letter));
         }
+    }
+
+    /// The clock of a plain stream, or a tick, says that it is `ms`.
+    ///
+    /// # Errors
+    /// When a score cannot be computed.
+    pub fn tick(&mut self, ms: i64, out: &mut Output) -> Result<()> {
+        self.now_ms = Some(ms);
+        let Some(job) = &mut self.job else { return Ok(()) };
+        let ticked = job.ranker.tick(ms, &mut |ranking| out.ranking(ranking, false));
+        ticked.map_err(|fault| self.unranked(fault))
+    }
+
+    fn unranked(&self, fault: Fault) -> Error {
+        Error::world(&self.plan.query.score.text, fault)
     }
 
     /// Milliseconds from `ms` until the clock of a plain stream brings a ranking.
@@ -226,86 +375,9 @@ impl Stage {
     pub fn draw(&self, out: &mut Output) {
         let Some(job) = self.job.as_ref().filter(|_| out.is_live()) else { return };
         let ranking = job.ranker.provisional();
-        let no_window = ranking.is_empty() && job.intake.has_windows();
+        let no_window = ranking.is_empty() && job.feed.has_windows();
         if self.ended != Some(How::Drained) && !no_window {
             out.ranking(&ranking, false);
-        }
-    }
-
-    /// Takes a mark, with its line; returns whether the output has to be flushed.
-    ///
-    /// # Errors
-    /// When the mark asks for what this stage cannot do.
-    pub fn mark(&mut self, mark: &Mark, line: &[u8], out: &mut Output) -> Result<bool> {
-        match mark {
-            Mark::Open { epochs, tick_ms, stages } => {
-                self.open(*epochs, *tick_ms, stages, out)?;
-            }
-            Mark::Begin { .. } => {
-                self.assign(out);
-                out.mark(line);
-            }
-            Mark::From { at, .. } => {
-                self.partition = out.number_of(at);
-                return Ok(false);
-            }
-            Mark::Idle { .. } => return Ok(false),
-            Mark::Tick { ms } => {
-                self.tick(*ms, out);
-                out.mark(line);
-            }
-            Mark::Closed { until } => {
-                if let Some(job) = &mut self.job {
-                    // A window that closed stays on a terminal, a ranking that goes on does not.
-                    let stays = job.intake.has_windows();
-                    job.ranker.closed(*until, &mut |ranking| out.ranking(ranking, stays));
-                }
-                out.mark(line);
-            }
-            Mark::Barrier(_) => {
-                let reason = "a barrier in a stream that was opened without epochs";
-                return Err(Error::world("<stdin>", reason));
-            }
-            Mark::End { how } => {
-                self.end(*how, out);
-                out.mark(line);
-            }
-            Mark::Abort { code, .. } => {
-                self.aborted = Some(*code);
-                out.mark(line);
-            }
-            _ => out.mark(line),
-        }
-        Ok(true)
-    }
-
-    fn open(
-        &mut self,
-        epochs: bool,
-        tick_ms: u64,
-        stages: &[String],
-        out: &mut Output,
-    ) -> Result<()> {
-        self.marked = true;
-        self.behind_swin = stages.iter().any(|stage| stage.ends_with(":swin"));
-        out.write_marks();
-        let stages = mark::stages_behind(stages, "topk");
-        out.own_mark(&Mark::Open { epochs, tick_ms, stages });
-        if epochs {
-            let reason = "the stream has epochs, and topk cannot store its state yet";
-            return Err(Error::caller("<stdin>", reason));
-        }
-        Ok(())
-    }
-
-    /// A new assignment: forgets all rows.
-    fn assign(&mut self, out: &mut Output) {
-        out.forget_from();
-        self.partition = None;
-        if let Some(job) = &mut self.job {
-            job.ranker.clear();
-            let note = "the partitions were assigned anew: the ranking begins again";
-            self.notes.push(note.to_owned());
         }
     }
 
@@ -322,7 +394,7 @@ impl Stage {
             return Err(Error::unfinished("<stdin>", reason));
         }
         if !self.marked {
-            self.end(How::Drained, out);
+            self.end(How::Drained, out)?;
         }
         if self.rows > 0 && self.rows == self.unscored {
             let score = &self.plan.query.score.text;
@@ -332,15 +404,25 @@ impl Stage {
     }
 
     /// A complete input is ranked; one that was stopped is not, because more was to come.
-    fn end(&mut self, how: How, out: &mut Output) {
+    fn end(&mut self, how: How, out: &mut Output) -> Result<()> {
         self.ended = Some(how);
-        let Some(job) = &mut self.job else { return };
         if how == How::Drained {
-            job.ranker.end(&mut |ranking| out.ranking(ranking, true));
-        } else if job.ranker.has_news() && !out.is_live() {
+            return self.drain(out);
+        }
+        let has_news = self.job.as_ref().is_some_and(|job| job.ranker.has_news());
+        if has_news && !out.is_live() && self.epochs.is_none() {
             let note = "the input was stopped: the rows since the last ranking are not ranked";
             self.notes.push(note.to_owned());
         }
+        Ok(())
+    }
+
+    /// Ranks what a complete input leaves, once.
+    fn drain(&mut self, out: &mut Output) -> Result<()> {
+        let Some(job) = self.job.as_mut().filter(|_| !self.drained) else { return Ok(()) };
+        let ended = job.ranker.end(&mut |ranking| out.ranking(ranking, true));
+        self.drained = true;
+        ended.map_err(|fault| self.unranked(fault))
     }
 
     /// Bad rows to be written, as JSON lines.
@@ -357,17 +439,71 @@ impl Stage {
     #[must_use]
     pub fn losses(&self) -> Vec<String> {
         let mut said: Vec<String> = self.bad.summary(self.plan.keeping.bad).into_iter().collect();
-        let late = self.job.as_ref().map(|job| job.ranker.late()).unwrap_or_default();
-        if late.rows > 0 {
-            let rows = if late.rows == 1 { "row was" } else { "rows were" };
+        let Late { rows, most_ms } = self.late;
+        if rows > 0 {
+            let were = if rows == 1 { "row was" } else { "rows were" };
             said.push(format!(
-                "{} {rows} late by up to {} ms and did not count, because the window had been \
-                 ranked; sort them by window",
-                late.rows, late.most_ms,
+                "{rows} {were} late by up to {most_ms} ms and did not count, because the window \
+                 had been ranked; sort them by window",
             ));
         }
         said
     }
+}
+
+impl Plan {
+    /// What a stored state has to have in common with this plan.
+    fn layout(&self) -> Layout {
+        let mode = match self.counting {
+            Counting::All => "end",
+            Counting::Last => "upsert",
+            Counting::Tally { again: false } => "tally",
+            Counting::Tally { again: true } => "tally upsert",
+        };
+        Layout::new(mode, &self.query, self.settings, self.every_ms, &self.rows)
+    }
+}
+
+impl Feed {
+    fn has_windows(&self) -> bool {
+        matches!(self, Feed::Rows(intake) if intake.has_windows())
+    }
+}
+
+/// A row as it is offered; its key is put into `key`.
+#[inline]
+fn offer<'a>(
+    taken: Taken<'a>,
+    key: &'a mut Vec<u8>,
+    partition: Option<u32>,
+    arrival: u64,
+) -> Offer<'a> {
+    let group = taken.key(key);
+    let Taken { score, window, line, .. } = taken;
+    Offer { score, key, group, line, window, partition, arrival }
+}
+
+/// What counts are ranked by, over the columns of a tally.
+fn scale(query: &Query) -> Result<Scale> {
+    let names: Vec<String> = query.keys.iter().map(|name| column_label(name)).collect();
+    for name in &names {
+        if [RANK, COUNT].contains(&name.as_str()) {
+            let reason = "is the name of another column of a tally; rename it before";
+            return Err(Error::caller(format!("--key {name}"), reason));
+        }
+    }
+    let columns: Vec<&str> = names.iter().map(String::as_str).chain([COUNT]).collect();
+    let mut resolve = |name: &str| {
+        let label = column_label(name);
+        let slot = columns.iter().position(|&column| column == label);
+        let slot = slot.and_then(|slot| u16::try_from(slot).ok());
+        slot.ok_or_else(|| format!("no column {name}; a tally has {}", columns.join(", ")))
+    };
+    let score = &query.score;
+    let expr = row::expr::compile(&score.ast, &score.text, &mut resolve);
+    let expr = expr.map_err(|refused| Error::caller("EXPR", refused))?;
+    let is_count = expr.as_slot().is_some_and(|slot| usize::from(slot) == names.len());
+    Ok(if is_count { Scale::Count } else { Scale::Expr(expr, names.len()) })
 }
 
 /// A limit was reached: which one, and what to do.

@@ -2,27 +2,31 @@
 
 use std::collections::BTreeMap;
 
-use crate::best::Best;
-use crate::kept::{Budget, Full, Kept, Offer};
+use crate::best::Bests;
+use crate::entry::Entry;
+use crate::kept::{Kept, Offer};
 use crate::latest::Latest;
+use crate::ledger::{Full, Ledger};
+use crate::ranking::{Ranked, Write};
 use crate::score::{Order, Score};
 
 /// Which rows of a window are ranked.
 #[derive(Clone, Debug)]
 enum Board {
     /// All.
-    All(Best),
+    All(Bests),
     /// The last one of each key.
     Keyed(Latest),
 }
 
-/// Rows whose window had been written when they came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Late {
-    /// How many there were.
-    pub rows: u64,
-    /// The most milliseconds from the end of a row's window to the first end that still counted.
-    pub most_ms: i64,
+/// What became of a row that was offered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It counts.
+    Counts,
+    /// Its window had been written so many milliseconds ago: from its end to the first end that
+    /// would still have counted.
+    Late(i64),
 }
 
 /// Windows by their ends, in milliseconds since the epoch.
@@ -36,15 +40,16 @@ pub struct Windows {
     open: BTreeMap<i64, Board>,
     /// The first end of a window that has not closed.
     open_from: i64,
-    late: Late,
+    /// The same for single partitions, as they were when their state was stored.
+    stored_from: BTreeMap<u32, i64>,
 }
 
 impl Windows {
     /// No windows yet.
     #[must_use]
     pub fn new(k: usize, order: Order, keyed: bool, by_rows: bool) -> Windows {
-        let (open, late) = (BTreeMap::new(), Late::default());
-        Windows { k, order, keyed, by_rows, open, open_from: i64::MIN, late }
+        let (open, stored_from) = (BTreeMap::new(), BTreeMap::new());
+        Windows { k, order, keyed, by_rows, open, open_from: i64::MIN, stored_from }
     }
 
     /// Offers a row of the window that ends at `end`, after what closes because it came.
@@ -55,107 +60,138 @@ impl Windows {
         &mut self,
         end: i64,
         offer: &Offer<'_>,
-        budget: &mut Budget,
-        write: &mut dyn FnMut(&[&Kept]),
-    ) -> Result<(), Full> {
-        if end < self.open_from {
-            self.late.rows += 1;
-            self.late.most_ms = self.late.most_ms.max(self.open_from.saturating_sub(end));
-            return Ok(());
+        ledger: &mut Ledger,
+        write: &mut Write<'_>,
+    ) -> Result<Fate, Full> {
+        let open_from = self.open_from(offer.partition);
+        if end < open_from {
+            return Ok(Fate::Late(open_from.saturating_sub(end)));
         }
         if self.by_rows {
-            self.close_before(end, budget, write);
+            self.close_before(end, ledger, write);
         }
-        let board = self.open.entry(end).or_insert_with(|| {
+        match self.board(end) {
+            Board::All(bests) => bests.offer(offer, ledger)?,
+            Board::Keyed(latest) => latest.set(offer, ledger)?,
+        }
+        Ok(Fate::Counts)
+    }
+
+    /// Takes a row that was kept elsewhere.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn restore(&mut self, row: Kept, ledger: &mut Ledger) -> Result<(), Full> {
+        match self.board(row.window.unwrap_or(i64::MIN)) {
+            Board::All(bests) => bests.restore(row, ledger),
+            Board::Keyed(latest) => latest.restore(row, ledger),
+        }
+    }
+
+    fn board(&mut self, end: i64) -> &mut Board {
+        self.open.entry(end).or_insert_with(|| {
             if self.keyed {
                 Board::Keyed(Latest::default())
             } else {
-                Board::All(Best::new(self.k, self.order))
+                Board::All(Bests::new(self.k, self.order))
             }
-        });
-        match board {
-            Board::All(best) => best.offer(offer, budget),
-            Board::Keyed(latest) => latest.set(offer, budget),
-        }
+        })
+    }
+
+    /// The first end of a window that has not closed for rows of `partition`.
+    #[must_use]
+    pub fn open_from(&self, partition: Option<u32>) -> i64 {
+        let stored_from = partition.and_then(|partition| self.stored_from.get(&partition));
+        stored_from.map_or(self.open_from, |&stored_from| stored_from.max(self.open_from))
+    }
+
+    /// Windows that end before `end` had closed for rows of `partition`.
+    pub fn restore_open_from(&mut self, partition: u32, end: i64) {
+        self.stored_from.insert(partition, end);
     }
 
     /// Closes all windows that end at `until` or before.
-    pub fn close(&mut self, until: i64, budget: &mut Budget, write: &mut dyn FnMut(&[&Kept])) {
-        self.close_before(until.saturating_add(1), budget, write);
+    pub fn close(&mut self, until: i64, ledger: &mut Ledger, write: &mut Write<'_>) {
+        self.close_before(until.saturating_add(1), ledger, write);
     }
 
-    fn close_before(&mut self, end: i64, budget: &mut Budget, write: &mut dyn FnMut(&[&Kept])) {
+    fn close_before(&mut self, end: i64, ledger: &mut Ledger, write: &mut Write<'_>) {
         while let Some(entry) = self.open.first_entry().filter(|entry| *entry.key() < end) {
-            let board = entry.remove();
-            write(&first(&board, self.k, self.order));
-            let_go(board, budget);
+            let mut board = entry.remove();
+            write(&board.first(self.k, self.order));
+            board.clear(ledger);
         }
         self.open_from = self.open_from.max(end);
     }
 
     /// Closes all windows, because the input is complete.
-    pub fn end(&mut self, budget: &mut Budget, write: &mut dyn FnMut(&[&Kept])) {
-        for board in std::mem::take(&mut self.open).into_values() {
-            write(&first(&board, self.k, self.order));
-            let_go(board, budget);
+    pub fn end(&mut self, ledger: &mut Ledger, write: &mut Write<'_>) {
+        if let Some((&last, _)) = self.open.last_key_value() {
+            self.close(last, ledger, write);
         }
     }
 
-    /// Forgets all windows, but not what came too late for them.
-    pub fn clear(&mut self, budget: &mut Budget) {
-        for board in std::mem::take(&mut self.open).into_values() {
-            let_go(board, budget);
+    /// Adds the rows that changed since the last time.
+    pub fn file(&mut self, ledger: &Ledger, entries: &mut Vec<Entry>) {
+        for board in self.open.values_mut() {
+            match board {
+                Board::All(bests) => bests.file(ledger, entries),
+                Board::Keyed(latest) => latest.file(ledger, entries),
+            }
         }
-        self.open_from = i64::MIN;
+    }
+
+    /// Forgets all windows.
+    pub fn clear(&mut self) {
+        *self = Windows::new(self.k, self.order, self.keyed, self.by_rows);
     }
 
     /// What the window that closes next would give now.
     #[must_use]
-    pub fn provisional(&self) -> Vec<&Kept> {
+    pub fn provisional(&self) -> Vec<Ranked<'_>> {
         let next = self.open.values().next();
-        next.map_or_else(Vec::new, |board| first(board, self.k, self.order))
+        next.map_or_else(Vec::new, |board| board.first(self.k, self.order))
     }
 
-    /// Whether a row may be among the first of the window that ends at `end`.
+    /// Whether a row without a group may be among the first of the window that ends at `end`, or
+    /// is late.
     #[must_use]
     pub fn admits(&self, end: i64, score: &Score<'_>) -> bool {
         match self.open.get(&end) {
-            Some(Board::All(best)) => best.admits(score, false),
+            Some(Board::All(bests)) => bests.admits(score, false),
             _ => true,
         }
     }
-
-    /// The rows that came too late.
-    #[must_use]
-    pub fn late(&self) -> Late {
-        self.late
-    }
 }
 
-fn first(board: &Board, k: usize, order: Order) -> Vec<&Kept> {
-    match board {
-        Board::All(best) => best.first(),
-        Board::Keyed(latest) => latest.first(k, order),
+impl Board {
+    fn first(&self, k: usize, order: Order) -> Vec<Ranked<'_>> {
+        match self {
+            Board::All(bests) => bests.first(),
+            Board::Keyed(latest) => latest.first(k, order),
+        }
     }
-}
 
-fn let_go(board: Board, budget: &mut Budget) {
-    match board {
-        Board::All(mut best) => best.clear(budget),
-        Board::Keyed(mut latest) => latest.clear(budget),
+    fn clear(&mut self, ledger: &mut Ledger) {
+        match self {
+            Board::All(bests) => bests.clear(ledger),
+            Board::Keyed(latest) => latest.clear(ledger),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kept::Limits;
+    use crate::ledger::Limits;
+    use crate::ranking::Body;
     use row::value::Number;
 
     /// Windows fed by hand, and what they wrote: `key:score` of each row, a line a window.
     struct Bench {
         windows: Windows,
-        budget: Budget,
+        ledger: Ledger,
+        late: Vec<i64>,
         arrival: u64,
         written: Vec<String>,
     }
@@ -163,33 +199,41 @@ mod tests {
     impl Bench {
         fn new(keyed: bool, by_rows: bool) -> Bench {
             let windows = Windows::new(2, Order::Greatest, keyed, by_rows);
-            let budget = Budget::new(Limits { rows: 8, bytes: 1 << 20 });
-            Bench { windows, budget, arrival: 0, written: Vec::new() }
+            let ledger = Ledger::new(Limits { rows: 8, bytes: 1 << 20 }, keyed);
+            Bench { windows, ledger, late: Vec::new(), arrival: 0, written: Vec::new() }
         }
 
         fn row(&mut self, end: i64, key: &str, score: i64) {
             let line = format!("{key}:{score}");
             let score = Score::of_number(Number::Int(score));
             let (key, line) = (key.as_bytes(), line.as_bytes());
-            let offer = Offer { score, key, line, partition: None, arrival: self.arrival };
+            let (group, window, partition) = (0, Some(end), Some(0));
+            let arrival = self.arrival;
+            let offer = Offer { score, key, group, line, window, partition, arrival };
             self.arrival += 1;
-            let write = &mut |rows: &[&Kept]| self.written.push(shown(rows));
-            self.windows.offer(end, &offer, &mut self.budget, write).expect("within the limits");
+            let write = &mut |rows: &[Ranked<'_>]| self.written.push(shown(rows));
+            let fate = self.windows.offer(end, &offer, &mut self.ledger, write);
+            if let Fate::Late(by_ms) = fate.expect("within the limits") {
+                self.late.push(by_ms);
+            }
         }
 
         fn close(&mut self, until: i64) {
-            let write = &mut |rows: &[&Kept]| self.written.push(shown(rows));
-            self.windows.close(until, &mut self.budget, write);
+            let write = &mut |rows: &[Ranked<'_>]| self.written.push(shown(rows));
+            self.windows.close(until, &mut self.ledger, write);
         }
 
         fn end(&mut self) {
-            let write = &mut |rows: &[&Kept]| self.written.push(shown(rows));
-            self.windows.end(&mut self.budget, write);
+            let write = &mut |rows: &[Ranked<'_>]| self.written.push(shown(rows));
+            self.windows.end(&mut self.ledger, write);
         }
     }
 
-    fn shown(rows: &[&Kept]) -> String {
-        let lines = rows.iter().map(|row| String::from_utf8_lossy(&row.line));
+    fn shown(rows: &[Ranked<'_>]) -> String {
+        let lines = rows.iter().map(|row| match row.body {
+            Body::Line(line) => String::from_utf8_lossy(line),
+            Body::Count(_) | Body::Key => "".into(),
+        });
         lines.collect::<Vec<_>>().join(" ")
     }
 
@@ -201,7 +245,7 @@ mod tests {
         }
         assert_eq!(bench.written, ["b:3 c:2"]);
         bench.row(10, "d", 9);
-        assert_eq!(bench.windows.late(), Late { rows: 1, most_ms: 10 });
+        assert_eq!(bench.late, [10]);
         bench.end();
         assert_eq!(bench.written, ["b:3 c:2", "a:1"]);
     }
@@ -218,8 +262,8 @@ mod tests {
         bench.close(10);
         assert_eq!(bench.written, ["b:2 a:0"]);
         bench.row(10, "c", 1);
-        assert_eq!(bench.windows.late(), Late { rows: 1, most_ms: 1 });
-        bench.windows.clear(&mut bench.budget);
+        assert_eq!(bench.late, [1]);
+        bench.windows.clear();
         bench.row(10, "c", 1);
         bench.end();
         assert_eq!(bench.written, ["b:2 a:0", "c:1"]);
@@ -233,5 +277,17 @@ mod tests {
             bench.row(end, "b", 1);
         }
         assert_eq!(bench.written.len(), 99);
+    }
+
+    #[test]
+    fn a_window_closes_once_for_each_partition() {
+        let mut bench = Bench::new(true, false);
+        bench.windows.restore_open_from(0, 21);
+        bench.windows.restore_open_from(1, 11);
+        bench.row(20, "a", 1);
+        assert_eq!(bench.late, [1]);
+        assert_eq!(bench.windows.open_from(Some(1)), 11);
+        bench.close(30);
+        assert_eq!(bench.windows.open_from(Some(1)), 31);
     }
 }
