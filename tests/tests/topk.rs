@@ -13,6 +13,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
+#[path = "topk/epochs.rs"]
+mod epochs;
+
 /// A row: the end of its window, its key, and its score as it is written.
 #[derive(Clone, Debug)]
 struct Row {

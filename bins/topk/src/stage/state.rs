@@ -72,7 +72,11 @@ impl Stage {
         let known = self.stored.progress.insert(at, progress);
         if known.unwrap_or_default() != progress {
             let Progress { open_from, written_ms, news } = progress;
-            let value = json!({ "open_from": open_from, "written_ms": written_ms, "news": news });
+            let value = if progress == Progress::default() {
+                Value::Null
+            } else {
+                json!({ "open_from": open_from, "written_ms": written_ms, "news": news })
+            };
             entries.push(Entry { at, key: json!(["progress"]), value });
         }
         let is_empty = self.job.is_none() && progress == Progress::default();
