@@ -1,7 +1,6 @@
 //! topk against an oracle that sorts everything, and how it behaves between other programs.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
@@ -15,62 +14,10 @@ use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 
 #[path = "topk/epochs.rs"]
 mod epochs;
+#[path = "topk/oracle.rs"]
+mod oracle;
 
-/// A row: the end of its window, its key, and its score as it is written.
-#[derive(Clone, Debug)]
-struct Row {
-    window: i64,
-    key: String,
-    score: String,
-}
-
-impl Row {
-    fn line(&self) -> String {
-        format!("{},{},{}", self.window, self.key, self.score)
-    }
-}
-
-/// What a score is: a number, other text, or nothing.
-#[derive(PartialEq, PartialOrd)]
-enum Class {
-    Number(f64),
-    Text(String),
-    Null,
-}
-
-fn class(score: &str) -> Class {
-    match score.parse() {
-        _ if score.is_empty() => Class::Null,
-        Ok(number) => Class::Number(number),
-        Err(_) => Class::Text(score.to_owned()),
-    }
-}
-
-/// Which of two rows comes first, where the earlier one is `one` if nothing else tells.
-fn compare(one: &Row, other: &Row, ascending: bool, keyed: bool) -> Ordering {
-    let (left, right) = (class(&one.score), class(&other.score));
-    let mut by_score = left.partial_cmp(&right).expect("no score is NaN");
-    let same_class = std::mem::discriminant(&left) == std::mem::discriminant(&right);
-    if same_class && !ascending {
-        by_score = by_score.reverse();
-    }
-    let by_key = if keyed { one.key.cmp(&other.key) } else { Ordering::Equal };
-    by_score.then(by_key)
-}
-
-/// The ranking of `rows` as lines.
-fn ranking(rows: &[Row], k: usize, ascending: bool, keyed: bool) -> String {
-    let mut rows = rows.to_vec();
-    rows.sort_by(|one, other| compare(one, other, ascending, keyed));
-    let ranked = (1..).zip(rows.iter().take(k));
-    ranked.flat_map(|(rank, row)| [format!("{rank},"), row.line(), "\n".to_owned()]).collect()
-}
-
-/// The last row of each key.
-fn latest(rows: &[Row]) -> Vec<Row> {
-    let last: HashMap<&str, &Row> = rows.iter().map(|row| (row.key.as_str(), row)).collect();
-    last.into_values().cloned().collect()
-}
+use oracle::{Asked, Ranked, Row, lines};
 
 fn scores() -> impl Strategy<Value = String> {
     prop_oneof![
@@ -82,29 +29,36 @@ fn scores() -> impl Strategy<Value = String> {
 }
 
 fn rows(windows: i64) -> impl Strategy<Value = Vec<Row>> {
-    let row = (0..windows, "[a-e]", scores());
-    let row = row.prop_map(|(window, key, score)| Row { window: window * 1000, key, score });
+    let row = (0..windows, "[g-i]?", "[a-e]", scores());
+    let row = row.prop_map(|(window, group, key, score)| {
+        let window = window * 1000;
+        Row { window, group, key, score }
+    });
     vec(row, 0..40)
 }
 
+fn asked() -> impl Strategy<Value = Asked> {
+    let asked = |(k, ascending, keyed, grouped)| Asked { k, ascending, keyed, grouped };
+    (1_usize..6, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(asked)
+}
+
 /// What topk writes for rows of text; marks are lines as well.
-fn topk(args: &[&str], k: usize, ascending: bool, lines: &[String]) -> String {
-    let k = k.to_string();
-    let mut all = vec!["score", "-k", &k, "-o", "text", "-q"];
+fn topk(args: &[&str], asked: Asked, input: impl IntoIterator<Item = String>) -> String {
+    let k = asked.k.to_string();
+    let mut all = vec!["-k", &k, "-o", "text", "-q", "--names", "window,group,key,score"];
     all.extend(args);
-    all.extend(ascending.then_some("--asc"));
-    let input: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
+    all.extend(asked.ascending.then_some("--asc"));
+    all.extend(asked.grouped.then_some(["--per", "group"]).into_iter().flatten());
+    all.extend(asked.keyed.then_some(["--key", "key"]).into_iter().flatten());
+    let input: String = input.into_iter().flat_map(|line| [line, "\n".to_owned()]).collect();
     let ended = Run::of("topk").args(all).input(input).end().done();
     ended.text().to_owned()
 }
 
-fn lines(rows: &[Row]) -> Vec<String> {
+fn input(rows: &[Row]) -> Vec<String> {
     rows.iter().map(Row::line).collect()
 }
 
-const NAMES: [&str; 2] = ["--names", "window,key,score"];
-const WINDOWS: [&str; 2] = ["--window", "window"];
-const KEY: [&str; 2] = ["--key", "key"];
 const OPEN: &str =
     "\x1e{\"kpipe\":1,\"mark\":\"open\",\"epochs\":false,\"tick_ms\":100,\"stages\":[\"0:swin\"]}";
 const DRAINED: &str = "\x1e{\"mark\":\"end\",\"how\":\"drained\"}";
@@ -118,31 +72,58 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
     #[test]
-    fn at_the_end_all_rows_are_ranked(
-        rows in rows(1), k in 1_usize..6, ascending: bool, keyed: bool
-    ) {
-        let key = if keyed { &KEY[..] } else { &[] };
-        let written = topk(&[&NAMES, key].concat(), k, ascending, &lines(&rows));
-        prop_assert_eq!(written, ranking(&rows, k, ascending, keyed));
+    fn at_the_end_all_rows_are_ranked(rows in rows(1), asked in asked()) {
+        prop_assert_eq!(topk(&["score"], asked, input(&rows)), lines(&asked.rank(&rows)));
     }
 
     #[test]
-    fn with_upsert_the_last_row_of_each_key_counts(
-        rows in rows(1), k in 1_usize..6, ascending: bool
-    ) {
-        let args = [&NAMES[..], &KEY, &["--upsert"]].concat();
-        let written = topk(&args, k, ascending, &lines(&rows));
-        let mut latest = latest(&rows);
+    fn with_upsert_the_last_row_of_each_key_counts(rows in rows(1), asked in asked()) {
+        let asked = Asked { keyed: true, ..asked };
+        let written = topk(&["score", "--upsert"], asked, input(&rows));
+        let mut latest = asked.latest(&rows);
         latest.retain(|row| !row.score.is_empty());
-        prop_assert_eq!(written, ranking(&latest, k, ascending, true));
+        prop_assert_eq!(written, lines(&asked.rank(&latest)));
+    }
+
+    #[test]
+    fn a_tally_counts_the_rows_of_each_key(rows in rows(1), asked in asked()) {
+        let asked = Asked { keyed: true, ..asked };
+        let ranking = asked.rank(&asked.tally(&rows));
+        let line = |(rank, row): &Ranked| match asked.grouped {
+            true => format!("{rank},{},{},{}\n", row.group, row.key, row.score),
+            false => format!("{rank},{},{}\n", row.key, row.score),
+        };
+        let expected: String = ranking.iter().map(line).collect();
+        prop_assert_eq!(topk(&["--tally"], asked, input(&rows)), expected);
+    }
+
+    #[test]
+    fn only_what_changed_since_the_last_ranking_is_written(
+        rows in rows(1), every in 1_usize..9, asked in asked()
+    ) {
+        let asked = Asked { keyed: true, ..asked };
+        let (mut stream, mut expected) = (vec![OPEN.to_owned()], String::new());
+        let mut last = Vec::new();
+        for count in (0..rows.len()).step_by(every) {
+            let some = &rows[..rows.len().min(count + every)];
+            stream.extend(input(&some[count..]));
+            stream.push(format!("\x1e{{\"mark\":\"closed\",\"until\":{count}}}"));
+            let mut latest = asked.latest(some);
+            latest.retain(|row| !row.score.is_empty());
+            let ranking = asked.rank(&latest);
+            expected += &asked.changes(&last, &ranking);
+            last = ranking;
+        }
+        stream.push(DRAINED.to_owned());
+        let written = topk(&["score", "--upsert", "--changes"], asked, stream);
+        prop_assert_eq!(data(&written), expected);
     }
 
     #[test]
     fn a_plain_stream_ranks_each_window_when_a_later_one_starts(
-        rows in rows(4), k in 1_usize..6, ascending: bool, keyed: bool
+        rows in rows(4), asked in asked()
     ) {
-        let key = if keyed { &KEY[..] } else { &[] };
-        let written = topk(&[&NAMES, &WINDOWS, key].concat(), k, ascending, &lines(&rows));
+        let written = topk(&["score", "--window", "window"], asked, input(&rows));
         let mut windows: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
         let mut newest = i64::MIN;
         for row in &rows {
@@ -151,36 +132,37 @@ proptest! {
                 windows.entry(row.window).or_default().push(row.clone());
             }
         }
-        let counted = |rows: Vec<Row>| if keyed { latest(&rows) } else { rows };
+        let counted = |rows: Vec<Row>| if asked.keyed { asked.latest(&rows) } else { rows };
         let ranked = windows.into_values().map(counted);
-        let expected: String = ranked.map(|rows| ranking(&rows, k, ascending, keyed)).collect();
+        let expected: String = ranked.map(|rows| lines(&asked.rank(&rows))).collect();
         prop_assert_eq!(written, expected);
     }
 
     #[test]
     fn a_marked_stream_ranks_each_window_when_it_is_complete(
-        rows in rows(4), closings in vec((0_usize..40, 0_i64..4), 0..4), k in 1_usize..6
+        rows in rows(4), closings in vec((0_usize..40, 0_i64..4), 0..4), asked in asked()
     ) {
-        let mut input = vec![OPEN.to_owned()];
+        let asked = Asked { keyed: false, ..asked };
+        let mut stream = vec![OPEN.to_owned()];
         let mut open: BTreeMap<i64, Vec<Row>> = BTreeMap::new();
         let (mut closed, mut expected) = (i64::MIN, String::new());
         for (at, row) in rows.iter().enumerate() {
-            input.push(row.line());
+            stream.push(row.line());
             if row.window > closed {
                 open.entry(row.window).or_default().push(row.clone());
             }
             for (_, window) in closings.iter().filter(|(place, _)| *place == at) {
                 let until = window * 1000;
-                input.push(format!("\x1e{{\"mark\":\"closed\",\"until\":{until}}}"));
+                stream.push(format!("\x1e{{\"mark\":\"closed\",\"until\":{until}}}"));
                 closed = closed.max(until);
                 while let Some(window) = open.first_entry().filter(|first| *first.key() <= until) {
-                    expected += &ranking(&window.remove(), k, false, false);
+                    expected += &lines(&asked.rank(&window.remove()));
                 }
             }
         }
-        input.push(DRAINED.to_owned());
-        expected.extend(open.into_values().map(|rows| ranking(&rows, k, false, false)));
-        let written = topk(&[NAMES, WINDOWS].concat(), k, false, &input);
+        stream.push(DRAINED.to_owned());
+        expected.extend(open.into_values().map(|rows| lines(&asked.rank(&rows))));
+        let written = topk(&["score", "--window", "window"], asked, stream);
         prop_assert_eq!(data(&written), expected);
     }
 }

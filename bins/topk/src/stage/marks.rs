@@ -26,10 +26,12 @@ impl Stage {
                 return Ok(false);
             }
             Mark::Restored { .. } => {
-                let held_ms = self.epochs.as_mut().and_then(Epochs::restored);
-                if let Some(ms) = held_ms {
+                // Rows may only come behind it, those that the tick brings too.
+                out.mark(line);
+                if let Some(ms) = self.epochs.as_mut().and_then(Epochs::restored) {
                     self.tick(ms, out)?;
                 }
+                return Ok(true);
             }
             Mark::From { at, offset } => {
                 self.partition = Some(out.number_of(at));

@@ -50,17 +50,20 @@ impl Stage {
         entries.sort_by_cached_key(|entry| (entry.at, !entry.key.is_null(), entry.key.to_string()));
         for Entry { at, key, value } in entries {
             let Some(at) = out.partition(at).cloned() else { continue };
-            let before = out.bytes().len();
+            let start = out.bytes().len();
             let shown = key.to_string();
             out.own_mark(&Mark::State { stage: stage.clone(), at, key, value });
-            let bytes = out.bytes().len() - before;
+            let bytes = out.bytes().len() - start;
             if bytes > ENTRY_BYTES_MAX {
-                let reason = format!(
-                    "{bytes} bytes are more than the {ENTRY_BYTES_MAX} that can be stored of a \
-                     row; give a --max-line below that"
-                );
+                out.bytes().truncate(start);
                 let shown: String = shown.chars().take(100).collect();
-                return Err(Error::world(format!("the state of {shown}"), reason));
+                return Err(Error::world(
+                    format!("{}, {shown}", self.state_name()),
+                    format!(
+                        "{bytes} bytes are more than the {ENTRY_BYTES_MAX} that can be stored of \
+                         a row; give a --max-line below that"
+                    ),
+                ));
             }
         }
         Ok(())
