@@ -89,9 +89,10 @@ proptest! {
     fn a_tally_counts_the_rows_of_each_key(rows in rows(1), asked in asked()) {
         let asked = Asked { keyed: true, ..asked };
         let ranking = asked.rank(&asked.tally(&rows));
-        let line = |(rank, row): &Ranked| match asked.grouped {
-            true => format!("{rank},{},{},{}\n", row.group, row.key, row.score),
-            false => format!("{rank},{},{}\n", row.key, row.score),
+        let line = |(rank, row): &Ranked| if asked.grouped {
+            format!("{rank},{},{},{}\n", row.group, row.key, row.score)
+        } else {
+            format!("{rank},{},{}\n", row.key, row.score)
         };
         let expected: String = ranking.iter().map(line).collect();
         prop_assert_eq!(topk(&["--tally"], asked, input(&rows)), expected);

@@ -158,7 +158,9 @@ impl Bests {
         for best in std::iter::once(&mut self.alone).chain(self.groups.values_mut()) {
             if std::mem::take(&mut best.changed) {
                 let mut seats = std::mem::take(&mut best.heap).into_vec();
-                seats.iter_mut().for_each(|seat| ledger.file(&mut seat.row, entries));
+                for seat in &mut seats {
+                    ledger.file(&mut seat.row, entries);
+                }
                 best.heap = seats.into();
             }
         }

@@ -129,7 +129,7 @@ mod tests {
 
     fn keys(latest: &Latest, k: usize) -> Vec<String> {
         let first = latest.first(k, Order::Greatest);
-        first.iter().map(|row| String::from_utf8_lossy(&row.key).into_owned()).collect()
+        first.iter().map(|row| String::from_utf8_lossy(row.key).into_owned()).collect()
     }
 
     #[test]

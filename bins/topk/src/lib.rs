@@ -57,8 +57,8 @@ starts, and at the end. Rows that come after that are late and counted.
   2. With --upsert or --every D the last row of each key counts, so scores may fall; a NULL score \
 removes the key. The ranking is written at each multiple of D and at the end; in a marked stream \
 behind swin each time swin has written its rows.
-  3. With --tally the rows of each key are counted, and the keys ranked by that: at the end, and \
-with --upsert or --every also before, as in 2. Columns are the rank, the key (line, without \
+  3. With --tally the rows of each key are counted, of whatever window, and the keys ranked by \
+that: at the end, and with --upsert or --every also before, as in 2. Columns are the rank, the key (line, without \
 --key) and count; EXPR may use them.
   4. Else all rows are ranked once, at the end.
 With --per each value of F has a ranking of its own, and keys of its own; the rankings are \
@@ -66,8 +66,7 @@ written one after the other, by the bytes of F, NULL first. --changes leaves out
 the ranking before; a key that left has the rank null and no other columns.
 
 A marked stream that was stopped has no end to rank at. In one with epochs, what changed is \
-stored at each barrier, and a restart goes on from there, whatever the form of the input was \
-found to be: only other options are refused.
+stored at each barrier, and a restart with the same options goes on from there.
 
 Memory is bounded: without keys, K rows of each ranking are held, with keys the last row of each, \
 with --tally each key and its count. Past --max-keys or --max-memory the program ends and says \
@@ -132,10 +131,6 @@ pub struct Args {
     #[arg(long, conflicts_with = "window")]
     tally: bool,
 
-    /// Writes only what has another rank or score than in the ranking before
-    #[arg(long)]
-    changes: bool,
-
     /// Column of the end of a window, in ms or RFC 3339, where it has a name of its own
     #[arg(long, value_name = "F")]
     window: Option<String>,
@@ -157,12 +152,24 @@ pub struct Args {
     #[command(flatten)]
     bad_rows: bad::Options,
 
+    #[command(flatten)]
+    written: Written,
+}
+
+/// How rankings are written.
+#[derive(Clone, Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+struct Written {
     /// Form of the rankings [default: table on a terminal, else json]
-    #[arg(short, long, value_name = "FORM", help_heading = "Output")]
+    #[arg(short, long, value_name = "FORM")]
     output: Option<OutputForm>,
 
+    /// Writes only what has another rank or score than in the ranking before
+    #[arg(long)]
+    changes: bool,
+
     /// Says nothing but failures and what did not count
-    #[arg(short, long, help_heading = "Output")]
+    #[arg(short, long)]
     quiet: bool,
 }
 
@@ -208,7 +215,7 @@ impl Args {
             order: if self.asc { Order::Least } else { Order::Greatest },
             keyed: !self.key.is_empty(),
             grouped: !self.per.is_empty(),
-            changes: self.changes,
+            changes: self.written.changes,
             limits: Limits { rows: self.max_keys, bytes: self.max_memory },
         };
         let window = self.window.clone();
@@ -247,8 +254,8 @@ impl Args {
         let refused = [
             (self.upsert && keyless, "--upsert", no_key),
             (self.every.is_some() && keyless, "--every", no_key),
-            (self.changes && !again, "--changes", once),
-            (self.changes && *form == Form::Table, "--changes", table),
+            (self.written.changes && !again, "--changes", once),
+            (self.written.changes && *form == Form::Table, "--changes", table),
         ];
         match refused.into_iter().find(|&(refused, ..)| refused) {
             Some((_, option, reason)) => Err(Error::caller(option, reason)),
@@ -257,8 +264,9 @@ impl Args {
     }
 
     fn form(&self, terminal: bool) -> Form {
-        let default = if terminal && !self.changes { OutputForm::Table } else { OutputForm::Json };
-        match self.output.unwrap_or(default) {
+        let default =
+            if terminal && !self.written.changes { OutputForm::Table } else { OutputForm::Json };
+        match self.written.output.unwrap_or(default) {
             OutputForm::Table => Form::Table,
             OutputForm::Json => Form::Rows(form::Form::Json),
             OutputForm::Csv => Form::Rows(form::Form::Csv),
@@ -289,7 +297,7 @@ pub fn run(args: &Args) -> Result<Code> {
         output,
         stdout,
         bad,
-        quiet: args.quiet,
+        quiet: args.written.quiet,
         drawn: None,
         drawn_rows: 0,
     };

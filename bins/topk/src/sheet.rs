@@ -41,7 +41,7 @@ pub struct Sheet {
 #[derive(Debug)]
 enum Content {
     /// Columns of the line, and the score when it is none of them.
-    Line { reader: Reader, columns: Vec<u16>, score: Option<Expr> },
+    Line { reader: Box<Reader>, columns: Vec<u16>, score: Option<Expr> },
     /// So many columns of the key, the count, and the score when it is another one.
     Count { columns: usize, scored: bool },
 }
@@ -126,6 +126,7 @@ impl Sheet {
             }
             Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
         };
+        let reader = Box::new(reader);
         let body = Content::Line { reader, columns, score: is_new.then_some(expr) };
         Ok(Sheet { kind, body, gone })
     }

@@ -44,7 +44,7 @@ struct Counts {
 
 #[derive(Clone, Copy, Debug)]
 struct Count {
-    count: u64,
+    rows: u64,
     /// As it is stored; 0 when it is not.
     stored: u64,
     /// Where the key stands.
@@ -98,10 +98,10 @@ impl Counts {
     fn add(&mut self, key: Key<'_>, group: usize, ledger: &mut Ledger) -> Result<(), Full> {
         let hash = Counts::hash(&self.hasher, key.rest());
         if let Some(count) = self.find(hash, key) {
-            count.count += 1;
+            count.rows += 1;
             return Ok(());
         }
-        self.insert(hash, key, Count { count: 1, ..Count::empty(group) }, ledger)
+        self.insert(hash, key, Count { rows: 1, ..Count::empty(group) }, ledger)
     }
 
     #[cold]
@@ -130,7 +130,7 @@ impl Count {
     fn empty(group: usize) -> Count {
         // A key is a part of a line, which is far below 4 GiB: --max-line sees to that.
         let group = u32::try_from(group).unwrap_or(u32::MAX);
-        Count { count: 0, stored: 0, start: 0, length: 0, group }
+        Count { rows: 0, stored: 0, start: 0, length: 0, group }
     }
 }
 
@@ -178,7 +178,7 @@ impl Tally {
                 group: total.count.group as usize,
                 score: self.scale.score(&total, &mut values)?,
                 partition: total.partition,
-                body: Body::Count(total.count.count),
+                body: Body::Count(total.count.rows),
             };
             Ok((&total.key[..row.group], row))
         });
@@ -203,7 +203,7 @@ impl Tally {
         let mut merged: HashMap<&[u8], Total<'_>, FixedState> = HashMap::default();
         for total in parts.into_iter().flat_map(|(part, partition)| part.totals(partition)) {
             let known = merged.entry(total.key);
-            known.and_modify(|known| known.count.count += total.count.count).or_insert(total);
+            known.and_modify(|known| known.count.rows += total.count.rows).or_insert(total);
         }
         merged.into_values().collect()
     }
@@ -211,9 +211,9 @@ impl Tally {
     /// Adds the counts that changed since the last time.
     pub fn file(&mut self, entries: &mut Vec<Entry>) {
         for (at, part) in (0..).zip(&mut self.parts[1..]) {
-            for count in part.table.iter_mut().filter(|count| count.count != count.stored) {
-                count.stored = count.count;
-                let value = json!({ "count": count.count, "group": count.group });
+            for count in part.table.iter_mut().filter(|count| count.rows != count.stored) {
+                count.stored = count.rows;
+                let value = json!({ "count": count.rows, "group": count.group });
                 let key = json!(["count", bytes_to_json(count.key(&part.keys))]);
                 entries.push(Entry { at, key, value });
             }
@@ -233,14 +233,14 @@ impl Tally {
         ledger: &mut Ledger,
     ) -> Result<bool, Full> {
         let member = |name: &str| value.get(name).and_then(serde_json::Value::as_u64);
-        let (Some(count), Some(group)) = (member("count"), member("group")) else {
+        let (Some(rows), Some(group)) = (member("count"), member("group")) else {
             return Ok(false);
         };
         let Ok(group) = usize::try_from(group) else { return Ok(false) };
         if group > key.len() || key.is_empty() {
             return Ok(false);
         }
-        let count = Count { count, stored: count, ..Count::empty(group) };
+        let count = Count { rows, stored: rows, ..Count::empty(group) };
         let part = self.part(Some(at));
         let key = Key::new(key);
         let hash = Counts::hash(&part.hasher, key.rest());
@@ -260,7 +260,7 @@ impl Scale {
         total: &Total<'a>,
         values: &mut Vec<Value<'a>>,
     ) -> Result<Score<'static>, Fault> {
-        let count = i64::try_from(total.count.count).unwrap_or(i64::MAX);
+        let count = i64::try_from(total.count.rows).unwrap_or(i64::MAX);
         match self {
             Scale::Count => Ok(Score::of_number(Number::Int(count))),
             Scale::Expr(expr, columns) => {

@@ -41,11 +41,7 @@ impl Stage {
                 return Ok(false);
             }
             Mark::Idle { .. } => return Ok(false),
-            Mark::Tick { ms } => {
-                if !self.epochs.as_mut().is_some_and(|epochs| epochs.holds(*ms)) {
-                    self.tick(*ms, out)?;
-                }
-            }
+            Mark::Tick { ms } => self.tick_unless_held(*ms, out)?,
             Mark::Closed { until } => self.closed(*until, out)?,
             Mark::Barrier(barrier) => {
                 self.barrier(barrier, out)?;
@@ -100,6 +96,12 @@ impl Stage {
             let note = "the partitions were assigned anew: the ranking begins again";
             self.notes.push(note.to_owned());
         }
+    }
+
+    /// It is `ms`, which counts when the state is there.
+    fn tick_unless_held(&mut self, ms: i64, out: &mut Output) -> Result<()> {
+        let held = self.epochs.as_mut().is_some_and(|epochs| epochs.holds(ms));
+        if held { Ok(()) } else { self.tick(ms, out) }
     }
 
     /// A stage before this one has written every row of windows that end by `until`.

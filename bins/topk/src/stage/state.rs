@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Feed, Job, Stage, full, offer};
 use crate::entry::{Entry, Filing, bytes_of_json, bytes_to_json};
-use crate::epochs::ENTRY_BYTES_MAX;
+use crate::epochs::{ENTRY_BYTES_MAX, Epochs};
 use crate::kept::Kept;
 use crate::output::Output;
 use crate::ranker::Progress;
@@ -129,7 +129,7 @@ impl Stage {
     }
 
     fn state_name(&self) -> String {
-        let name = self.epochs.as_ref().map(|epochs| epochs.name());
+        let name = self.epochs.as_ref().map(Epochs::name);
         format!("the state of {}", name.unwrap_or_default())
     }
 
