@@ -1,51 +1,19 @@
-//! What swin should write and say, recomputed from all rows for every window.
+//! What swin should write and say, recomputed from all rows whenever time moves.
+//!
+//! Nothing here is fast, keeps a pane or forgets a row that it could still name.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 
-/// Kinds of windows, in milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Windows {
-    Aligned { size: i64, step: i64 },
-    Running { every: Option<i64> },
-}
+use crate::job::{Having, Job, What, Windows};
+use crate::result::{self, Cell, text};
+use crate::span::{Span, spans};
+use crate::stream::{Event, Form, Row, Whole};
 
-/// A whole number as a field: none, one, or text that is none.
-#[derive(Clone, Debug)]
-pub(crate) enum Whole {
-    Null,
-    Is(i64),
-    Scrap,
-}
+/// A time before all others.
+const NOT_YET: i64 = i64::MIN;
 
-/// A row. Its fields are a time, a key that is NULL when empty, a whole number, a number that is
-/// NULL when empty, and 1 when it passes the condition.
-#[derive(Clone, Debug)]
-pub(crate) struct Row {
-    pub(crate) partition: usize,
-    /// None is a time that cannot be read.
-    pub(crate) time: Option<i64>,
-    pub(crate) key: Vec<u8>,
-    pub(crate) whole: Whole,
-    pub(crate) number: String,
-    pub(crate) passes: bool,
-}
-
-/// What happens in a stream.
-#[derive(Clone, Debug)]
-pub(crate) enum Event {
-    Row(Row),
-    /// A line with too few fields.
-    Scrap(usize, Vec<u8>),
-    Idle(usize),
-}
-
-/// A column of a result: bytes as they are, or a float in whatever digits.
-#[derive(Clone, Debug)]
-pub(crate) enum Cell {
-    Bytes(Vec<u8>),
-    Float(f64),
-}
+/// How long a marked stream is silent before time goes on.
+const IDLE_MS: i64 = 10_000;
 
 /// Rows that do not count.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -57,48 +25,98 @@ pub(crate) struct Losses {
 }
 
 /// A row that counts, in the windows that were not closed when it came.
+#[derive(Clone, Debug)]
 struct Counted {
     row: Row,
     time: i64,
-    watermark: Option<i64>,
+    /// How many rows came before it.
+    arrival: usize,
+    watermark: i64,
+    /// It is part of no later result, or has been evaluated.
+    settled: bool,
+    /// A total of its key was written since it came.
+    written: bool,
 }
 
+/// A partition: the greatest time seen in it, and whether it is idle.
+#[derive(Clone, Copy, Debug)]
+struct Partition {
+    greatest: i64,
+    idle: bool,
+}
+
+/// The rows of a window by its end, its start, and the key.
+type Groups<'a> = BTreeMap<(i64, i64, &'a [u8]), Vec<&'a Counted>>;
+
+/// The columns of a row of the result.
+pub(crate) type Told = Vec<Cell>;
+
+#[derive(Clone, Debug)]
 pub(crate) struct Oracle {
-    windows: Windows,
-    delay_ms: i64,
-    greatest: Vec<Option<i64>>,
-    idle: Vec<bool>,
-    watermark: Option<i64>,
-    counted: Vec<Counted>,
-    told: Vec<Vec<Cell>>,
-    told_until: Option<i64>,
-    pub(crate) losses: Losses,
+    job: Job,
+    form: Form,
+    partitions: Vec<Partition>,
+    /// The last tick, and that at which the last line came.
+    now: i64,
+    arrived: i64,
+    /// The watermark when the silence had been long enough.
+    silent_from: Option<i64>,
+    watermark: i64,
+    /// What `--align start` begins at.
+    origin: Option<i64>,
+    rows: Vec<Counted>,
+    arrivals: usize,
+    /// Keys of `--once` for which it was said.
+    said: Vec<Vec<u8>>,
+    told: Vec<Told>,
+    /// The last multiple of `--every` that was told.
+    told_until: i64,
+    losses: Losses,
 }
 
 impl Oracle {
-    pub(crate) fn new(windows: Windows, delay_ms: i64, partitions: usize) -> Oracle {
-        Oracle {
-            windows,
-            delay_ms,
-            greatest: vec![None; partitions],
-            idle: vec![false; partitions],
-            watermark: None,
-            counted: Vec::new(),
+    pub(crate) fn new(job: &Job, form: Form, partitions: usize, now: i64) -> Oracle {
+        let mut oracle = Oracle {
+            job: job.clone(),
+            form,
+            partitions: vec![Partition { greatest: NOT_YET, idle: false }; partitions],
+            now: NOT_YET,
+            arrived: NOT_YET,
+            silent_from: None,
+            watermark: NOT_YET,
+            origin: None,
+            rows: Vec::new(),
+            arrivals: 0,
+            said: Vec::new(),
             told: Vec::new(),
-            told_until: None,
+            told_until: NOT_YET,
             losses: Losses::default(),
+        };
+        if form != Form::Plain {
+            oracle.take(&Event::Tick(now));
         }
+        oracle
     }
 
     pub(crate) fn take(&mut self, event: &Event) {
         match event {
+            Event::Tick(_) | Event::Idle(_) if self.form == Form::Plain => {}
+            Event::Tick(ms) => {
+                self.now = *ms;
+                if self.job.delay.is_none() {
+                    self.see_first(*ms);
+                    self.advance(*ms);
+                }
+                self.go_on();
+            }
+            Event::Idle(partition) => {
+                self.partitions[*partition].idle = true;
+                self.move_time();
+                self.go_on();
+            }
             Event::Scrap(partition, _) => {
                 self.wake(*partition);
                 self.losses.bad += 1;
-            }
-            Event::Idle(partition) => {
-                self.idle[*partition] = true;
-                self.move_time();
             }
             Event::Row(row) => {
                 self.wake(row.partition);
@@ -108,182 +126,444 @@ impl Oracle {
     }
 
     fn wake(&mut self, partition: usize) {
-        self.idle[partition] = false;
+        self.partitions[partition].idle = false;
+        self.arrived = self.now;
+        self.silent_from = None;
         self.move_time();
     }
 
+    /// `--align start`: windows end at multiples of the step from the first time on.
+    fn see_first(&mut self, time: i64) {
+        if let Windows::Hop { size, step, .. } = self.job.windows {
+            let width = (1..=size).rev().find(|width| size % width == 0 && step % width == 0);
+            let width = width.expect("1 divides all");
+            self.origin.get_or_insert(time.div_euclid(width) * width);
+        }
+    }
+
+    fn spans(&self, time: i64) -> Vec<Span> {
+        spans(self.job.windows, self.origin.unwrap_or_default(), time)
+    }
+
     fn take_row(&mut self, row: &Row) {
-        let Some(time) = row.time else {
+        let time = if self.job.delay.is_some() { row.time } else { Some(self.now) };
+        let Some(time) = time else {
             self.losses.bad += 1;
             return;
         };
-        let greatest = &mut self.greatest[row.partition];
-        *greatest = (*greatest).max(Some(time));
-        self.move_time();
+        if self.job.delay.is_some() {
+            self.see_first(time);
+            let is_ahead = |future: i64| time > self.now.saturating_add(future);
+            if self.form == Form::Plain || !self.job.future.is_some_and(is_ahead) {
+                let greatest = &mut self.partitions[row.partition].greatest;
+                *greatest = (*greatest).max(time);
+                self.move_time();
+            }
+        }
         if !row.passes {
             return;
         }
-        let watermark = self.watermark;
-        let (any, open) = match self.windows {
-            Windows::Aligned { size, step } => {
-                let ends = ends(size, step, time);
-                (!ends.is_empty(), ends.iter().any(|end| Some(*end) > watermark))
-            }
-            Windows::Running { every } => (true, every.is_none() || Some(time) >= watermark),
-        };
+        let (any, open) = self.judge(row, time);
         if !any {
             self.losses.outside += 1;
+            if let Windows::Rows { .. } = self.job.windows {
+                self.count(row, time);
+            }
         } else if !open {
-            let by_ms = watermark.expect("a row is late behind something") - time;
             self.losses.late += 1;
-            self.losses.late_most_ms = self.losses.late_most_ms.max(by_ms);
-        } else if matches!(row.whole, Whole::Scrap) {
+            self.losses.late_most_ms = self.losses.late_most_ms.max(self.watermark - time);
+        } else if matches!(row.whole, Whole::Scrap) && self.job.what == What::Aggregates {
             self.losses.bad += 1;
         } else {
-            self.counted.push(Counted { row: row.clone(), time, watermark });
+            self.count(row, time);
+        }
+    }
+
+    /// Whether a row is in any window, and whether one of these is open.
+    fn judge(&self, row: &Row, time: i64) -> (bool, bool) {
+        match self.job.windows {
+            Windows::Session { gap } => {
+                let mut rows = self.of_key(&row.key);
+                let new = self.counted(row, time);
+                rows.push(&new);
+                let session = sessions(rows, gap).into_iter();
+                let of = |(_, rows): &(Span, Vec<&Counted>)| {
+                    rows.iter().any(|counted| counted.arrival == new.arrival)
+                };
+                let ((_, end), _) = session.into_iter().find(of).expect("it is in one");
+                (true, end >= self.watermark)
+            }
+            Windows::Range { .. } => (true, time >= self.watermark),
+            Windows::Running { .. } => (true, self.job.every.is_none() || time >= self.watermark),
+            Windows::Rows { size, step } => {
+                let (before, _) = self.block(row);
+                (before % step + size >= step, true)
+            }
+            Windows::None => (true, true),
+            _ => {
+                let spans = self.spans(time);
+                (!spans.is_empty(), spans.iter().any(|(_, end)| *end > self.watermark))
+            }
+        }
+    }
+
+    fn counted(&self, row: &Row, time: i64) -> Counted {
+        Counted {
+            row: row.clone(),
+            time,
+            arrival: self.arrivals,
+            watermark: self.watermark,
+            settled: false,
+            written: false,
+        }
+    }
+
+    /// The rows of a key that are part of a later result.
+    fn of_key(&self, key: &[u8]) -> Vec<&Counted> {
+        self.rows.iter().filter(|counted| !counted.settled && counted.row.key == key).collect()
+    }
+
+    /// How many rows the key of `row` had in its partition, and these.
+    fn block(&self, row: &Row) -> (usize, Vec<&Counted>) {
+        let is_like = |counted: &&Counted| {
+            counted.row.key == row.key && counted.row.partition == row.partition
+        };
+        let rows: Vec<&Counted> = self.rows.iter().filter(is_like).collect();
+        (rows.len(), rows)
+    }
+
+    fn count(&mut self, row: &Row, time: i64) {
+        let counted = self.counted(row, time);
+        self.arrivals += 1;
+        self.rows.push(counted);
+        match self.job.windows {
+            Windows::None => {
+                let newest = self.rows.last().into_iter().collect();
+                let told = self.rows_told(&[], None, b"", newest);
+                self.told.extend(told);
+            }
+            Windows::Rows { size, step } => {
+                let (count, rows) = self.block(row);
+                if count.is_multiple_of(step) {
+                    let told = self.block_told(&rows[count.saturating_sub(size)..]);
+                    self.told.extend(told);
+                }
+            }
+            Windows::Range { .. } => self.evaluate(self.watermark),
+            _ => {}
         }
     }
 
     /// The watermark is the least time over the partitions that are not idle, less the delay; it
     /// never falls, and stands when all are idle or one has none.
     fn move_time(&mut self) {
-        let awake = self.greatest.iter().zip(&self.idle).filter(|(_, idle)| !**idle);
-        let least = awake.map(|(greatest, _)| *greatest).min().flatten();
-        self.watermark = self.watermark.max(least.map(|least| least - self.delay_ms));
-        if let (Windows::Running { every: Some(every) }, Some(watermark)) =
-            (self.windows, self.watermark)
-        {
-            let until = watermark.div_euclid(every) * every;
-            if self.told_until < Some(until) {
-                self.told_until = Some(until);
-                self.tell_running(until, |time| time < until);
+        let Some(delay) = self.job.delay else { return };
+        let awake = self.partitions.iter().filter(|partition| !partition.idle);
+        match awake.map(|partition| partition.greatest).min() {
+            None | Some(NOT_YET) => {}
+            Some(least) => self.advance(least - delay),
+        }
+    }
+
+    /// When input has been silent for long, the watermark goes on at the pace of the ticks.
+    fn go_on(&mut self) {
+        let idle = self.job.idle.unwrap_or(IDLE_MS);
+        let silent = self.partitions.iter().all(|partition| partition.idle);
+        if self.job.delay.is_none() || !silent || self.watermark == NOT_YET {
+            return;
+        }
+        let passed = self.now - self.arrived - idle;
+        if passed >= 0 {
+            let from = *self.silent_from.get_or_insert(self.watermark);
+            self.advance(from + passed);
+        }
+    }
+
+    /// Time is `watermark`: tells what is due.
+    fn advance(&mut self, watermark: i64) {
+        let before = self.watermark;
+        if watermark <= before {
+            return;
+        }
+        self.watermark = watermark;
+        let multiple = self.job.every.map(|every| watermark.div_euclid(every) * every);
+        let due = multiple.filter(|multiple| *multiple > before);
+        match self.job.windows {
+            Windows::Running { .. } => {
+                if let Some(until) = due {
+                    self.tell_totals(until, true);
+                }
+            }
+            Windows::Range { .. } => self.evaluate(watermark),
+            Windows::Rows { .. } | Windows::None => {}
+            Windows::Session { .. } => {
+                if let Some(until) = due {
+                    self.close_sessions(until);
+                    let early = self.open_sessions(until);
+                    self.told.extend(early);
+                }
+                self.close_sessions(watermark);
+            }
+            _ => {
+                if let Some(until) = due {
+                    self.close(before, until);
+                    let early = self.early(until);
+                    self.told.extend(early);
+                }
+                self.close(due.unwrap_or(before), watermark);
             }
         }
     }
 
-    fn tell_running(&mut self, until: i64, is_in: impl Fn(i64) -> bool) {
-        let mut keys: BTreeMap<&[u8], Vec<&Row>> = BTreeMap::new();
-        for counted in self.counted.iter().filter(|counted| is_in(counted.time)) {
-            keys.entry(&counted.row.key).or_default().push(&counted.row);
+    /// Tells the windows that end in `(after, until]`.
+    fn close(&mut self, after: i64, until: i64) {
+        let mut groups: Groups<'_> = BTreeMap::new();
+        for counted in &self.rows {
+            for (start, end) in self.spans(counted.time) {
+                if end > counted.watermark && end > after && end <= until {
+                    groups.entry((end, start, &counted.row.key)).or_default().push(counted);
+                }
+            }
         }
-        self.told.extend(keys.into_iter().map(|(key, rows)| result(&[until], key, &rows)));
+        let told = self.groups_told(groups, true);
+        self.told.extend(told);
+    }
+
+    /// What the windows that are open at `at` hold of the rows before it.
+    fn early(&self, at: i64) -> Vec<Told> {
+        let mut groups: Groups<'_> = BTreeMap::new();
+        for counted in self.rows.iter().filter(|counted| counted.time < at) {
+            for (start, end) in self.spans(counted.time) {
+                if end > counted.watermark && end > at {
+                    groups.entry((end, start, &counted.row.key)).or_default().push(counted);
+                }
+            }
+        }
+        self.groups_told(groups, false)
+    }
+
+    /// The sessions that are open, with their rows, by key.
+    fn sessions(&self) -> Groups<'_> {
+        let Windows::Session { gap } = self.job.windows else { return BTreeMap::new() };
+        let mut keys: BTreeMap<&[u8], Vec<&Counted>> = BTreeMap::new();
+        for counted in self.rows.iter().filter(|counted| !counted.settled) {
+            keys.entry(&counted.row.key).or_default().push(counted);
+        }
+        let sessions = keys.into_iter().flat_map(|(key, rows)| {
+            let sessions = sessions(rows, gap).into_iter();
+            sessions.map(move |((start, end), rows)| ((end, start, key), rows))
+        });
+        sessions.collect()
+    }
+
+    /// Tells the sessions that end before `until`.
+    fn close_sessions(&mut self, until: i64) {
+        let closed = self.sessions().into_iter().filter(|((end, ..), _)| *end < until);
+        let closed: Groups<'_> = closed.collect();
+        let settled: Vec<usize> = closed.values().flatten().map(|row| row.arrival).collect();
+        let told = self.groups_told(closed, true);
+        self.told.extend(told);
+        for counted in &mut self.rows {
+            counted.settled |= settled.contains(&counted.arrival);
+        }
+    }
+
+    fn open_sessions(&self, at: i64) -> Vec<Told> {
+        let open = self.sessions().into_iter().filter(|((_, start, _), _)| *start < at);
+        self.groups_told(open.collect(), false)
+    }
+
+    fn groups_told(&self, groups: Groups<'_>, last: bool) -> Vec<Told> {
+        let last = self.job.every.map(|_| last);
+        let told = groups.into_iter();
+        told.flat_map(|((end, start, key), rows)| self.rows_told(&[start, end], last, key, rows))
+            .collect()
+    }
+
+    fn block_told(&self, rows: &[&Counted]) -> Vec<Told> {
+        let (least, greatest) = bounds(rows);
+        let key = &rows[0].row.key;
+        self.rows_told(&[least, greatest], None, key, rows.to_vec())
+    }
+
+    /// Evaluates the rows up to `until`, each over those of its key in the time before it.
+    fn evaluate(&mut self, until: i64) {
+        let Windows::Range { length, once } = self.job.windows else { return };
+        let is_due = |at: &usize| !self.rows[*at].settled && self.rows[*at].time <= until;
+        let mut due: Vec<usize> = (0..self.rows.len()).filter(is_due).collect();
+        due.sort_by_key(|at| (self.rows[*at].time, *at));
+        for at in due {
+            self.rows[at].settled = true;
+            let Counted { time, row, arrival, .. } = &self.rows[at];
+            let key = row.key.clone();
+            let is_in = |counted: &&Counted| {
+                let place = (counted.time, counted.arrival);
+                counted.row.key == key && place.0 >= time - length && place <= (*time, *arrival)
+            };
+            let rows: Vec<&Counted> = self.rows.iter().filter(is_in).collect();
+            let is_alone = rows.len() == 1;
+            let told = self.rows_told(&[*time], None, &key, rows);
+            let said = once && !is_alone && self.said.contains(&key);
+            self.said.retain(|known| *known != key);
+            if !told.is_empty() {
+                self.said.push(key);
+            }
+            if !said {
+                self.told.extend(told);
+            }
+        }
+    }
+
+    /// Tells the total of every key at `until`: over the rows before it, or over all.
+    fn tell_totals(&mut self, until: i64, before: bool) {
+        let Windows::Running { ttl, changes } = self.job.windows else { return };
+        if let (Some(ttl), Some(every)) = (ttl, self.job.every) {
+            self.forget(ttl, every, until);
+        }
+        self.told_until = until;
+        let mut keys: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+        for (at, counted) in self.rows.iter().enumerate() {
+            if !counted.settled && (counted.time < until || !before) {
+                keys.entry(counted.row.key.clone()).or_default().push(at);
+            }
+        }
+        for (key, rows) in keys {
+            if !changes || rows.iter().any(|at| !self.rows[*at].written) {
+                let counted = rows.iter().map(|at| &self.rows[*at]).collect();
+                let told = self.rows_told(&[until], None, &key, counted);
+                self.told.extend(told);
+                rows.iter().for_each(|at| self.rows[*at].written = true);
+            }
+        }
+    }
+
+    /// At each multiple of `every` up to `until`, forgets the keys without a row for `ttl`.
+    fn forget(&mut self, ttl: i64, every: i64, until: i64) {
+        let Some(first) = self.rows.iter().map(|counted| counted.time).min() else { return };
+        let mut at = first.max(self.told_until).div_euclid(every) * every;
+        while at <= until {
+            let mut last: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
+            let live = self.rows.iter().filter(|counted| !counted.settled && counted.time < at);
+            for Counted { row, time, .. } in live {
+                let last = last.entry(row.key.clone()).or_insert(NOT_YET);
+                *last = (*last).max(*time);
+            }
+            for counted in self.rows.iter_mut().filter(|counted| counted.time < at) {
+                let last = last.get(&counted.row.key);
+                counted.settled |= last.is_some_and(|last| at - last >= ttl);
+            }
+            at += every;
+        }
+    }
+
+    /// Rows of the result for the rows of a window.
+    fn rows_told(
+        &self,
+        bounds: &[i64],
+        last: Option<bool>,
+        key: &[u8],
+        mut rows: Vec<&Counted>,
+    ) -> Vec<Told> {
+        let head = || {
+            let key = (!bounds.is_empty()).then(|| Cell::Bytes(key.to_vec()));
+            let bounds = bounds.iter().map(text).chain(last.map(text));
+            bounds.chain(key).collect::<Told>()
+        };
+        rows.sort_by_key(|counted| (counted.time, counted.arrival));
+        let rows: Vec<&Row> = rows.into_iter().map(|counted| &counted.row).collect();
+        let told = |cells: Vec<Cell>| [head(), cells].concat();
+        match self.job.what {
+            What::Aggregates if !self.has(&rows) => Vec::new(),
+            What::Aggregates => vec![told(result::aggregates(&rows))],
+            What::Fields => {
+                let fields = |row: &&Row| vec![text(&row.number), text(row.whole.text())];
+                rows.iter().map(|row| told(fields(row))).collect()
+            }
+            What::Lines => {
+                let fields = |row: &&Row| {
+                    let line = row.line();
+                    let fields = line.split(|byte| *byte == 0x1f);
+                    fields.map(|field| Cell::Bytes(field.to_vec())).collect()
+                };
+                rows.iter().map(|row| told(fields(row))).collect()
+            }
+        }
+    }
+
+    fn has(&self, rows: &[&Row]) -> bool {
+        match self.job.having {
+            None => true,
+            Some(Having::Rows(least)) => rows.len() > least,
+            Some(Having::Greatest(least)) => {
+                rows.iter().filter_map(|row| result::whole(row)).any(|whole| whole > least)
+            }
+        }
+    }
+
+    /// Forgets the partitions that it does not `keep`, with all they hold.
+    pub(crate) fn keep(&mut self, keep: usize) {
+        for (at, partition) in self.partitions.iter_mut().enumerate() {
+            if at != keep {
+                *partition = Partition { greatest: NOT_YET, idle: true };
+            }
+        }
+        self.rows.retain(|counted| counted.row.partition == keep);
+        self.move_time();
+    }
+
+    /// How many rows of the result there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.told.len()
     }
 
     /// Every result, in its order, once the input is complete.
-    pub(crate) fn finish(mut self) -> (Vec<Vec<Cell>>, Losses) {
-        match self.windows {
+    pub(crate) fn finish(mut self) -> (Vec<Told>, Losses) {
+        match self.job.windows {
             Windows::Running { .. } => {
-                if let Some(until) = self.greatest.iter().copied().max().flatten() {
-                    self.tell_running(until, |_| true);
+                let greatest = self.partitions.iter().map(|partition| partition.greatest).max();
+                let until = greatest.filter(|_| self.job.delay.is_some()).unwrap_or(self.now);
+                if until != NOT_YET {
+                    self.tell_totals(until, false);
                 }
             }
-            Windows::Aligned { size, step } => {
-                let mut windows: BTreeMap<(i64, &[u8]), Vec<&Row>> = BTreeMap::new();
-                for Counted { row, time, watermark } in &self.counted {
-                    for end in ends(size, step, *time) {
-                        if Some(end) > *watermark {
-                            windows.entry((end, &row.key)).or_default().push(row);
-                        }
-                    }
-                }
-                for ((end, key), rows) in windows {
-                    self.told.push(result(&[end - size, end], key, &rows));
-                }
-            }
+            Windows::Range { .. } => self.evaluate(i64::MAX),
+            Windows::Rows { size, step } => self.tell_blocks(size, step),
+            Windows::None => {}
+            Windows::Session { .. } => self.close_sessions(i64::MAX),
+            _ => self.close(self.watermark, i64::MAX),
         }
         (self.told, self.losses)
     }
-}
 
-/// The ends of the windows `[k * step, k * step + size)` that `time` is in.
-pub(crate) fn ends(size: i64, step: i64, time: i64) -> Vec<i64> {
-    let near = time.div_euclid(step);
-    let starts = (near - size / step - 1..=near + 1).map(|k| k * step);
-    starts
-        .filter(|start| (*start..start + size).contains(&time))
-        .map(|start| start + size)
-        .collect()
-}
-
-/// A row of the result: the window, the key, and the aggregates of [`AGGREGATES`].
-fn result(bounds: &[i64], key: &[u8], rows: &[&Row]) -> Vec<Cell> {
-    let mut cells: Vec<Cell> = bounds.iter().map(text).collect();
-    cells.push(Cell::Bytes(key.to_vec()));
-    cells.push(text(rows.len()));
-    let wholes: Vec<i64> = rows.iter().filter_map(|row| whole(row)).collect();
-    cells.push(text(wholes.len()));
-    let sum: i128 = wholes.iter().map(|whole| i128::from(*whole)).sum();
-    if wholes.is_empty() {
-        cells.extend([null(), null(), null(), null()]);
-    } else {
-        cells.extend([text(sum), Cell::Float(nearest(sum) / length(&wholes))]);
-        cells.extend([
-            wholes.iter().min().map_or(null(), text),
-            wholes.iter().max().map_or(null(), text),
-        ]);
-    }
-    let mut numbers: Vec<&str> = rows.iter().map(|row| row.number.as_str()).collect();
-    numbers.retain(|number| !number.is_empty());
-    cells.extend(numeric(&mut numbers));
-    cells
-}
-
-/// What [`result`] computes.
-pub(crate) const AGGREGATES: [&str; 10] = [
-    "count(*)",
-    "count($3)",
-    "sum($3)",
-    "avg($3)",
-    "min($3)",
-    "max($3)",
-    "sum($4)",
-    "avg($4)",
-    "min($4)",
-    "max($4)",
-];
-
-/// Sum, mean, least and greatest of numbers that may have decimals.
-fn numeric(numbers: &mut [&str]) -> [Cell; 4] {
-    if numbers.is_empty() {
-        return [null(), null(), null(), null()];
-    }
-    let value = |number: &&str| number.parse::<f64>().expect("a number");
-    numbers.sort_by(|one, other| value(one).total_cmp(&value(other)));
-    let sum = exact_sum(numbers.iter().map(value));
-    let mean = Cell::Float(sum / length(numbers));
-    let is_whole = numbers.iter().all(|number| !number.contains('.'));
-    let sum = if is_whole { text(format!("{sum:.0}")) } else { Cell::Float(sum) };
-    [sum, mean, text(numbers[0]), text(numbers[numbers.len() - 1])]
-}
-
-/// The float nearest to the sum of floats that are below 2^40 and not below 2^-20 unless zero:
-/// whole multiples of 2^-73, so that 128 bits hold thousands of them.
-fn exact_sum(floats: impl Iterator<Item = f64>) -> f64 {
-    let scale = 2.0_f64.powi(73);
-    let whole = |float: f64| format!("{:.0}", float * scale).parse::<i128>().expect("128 bits");
-    nearest(floats.map(whole).sum()) / scale
-}
-
-/// The float nearest to a whole number.
-fn nearest(whole: i128) -> f64 {
-    whole.to_string().parse().expect("a number")
-}
-
-fn length<T>(list: &[T]) -> f64 {
-    u32::try_from(list.len()).expect("a short list").into()
-}
-
-fn whole(row: &Row) -> Option<i64> {
-    match row.whole {
-        Whole::Is(whole) => Some(whole),
-        Whole::Null | Whole::Scrap => None,
+    /// Tells the blocks that the end of the input cut short.
+    fn tell_blocks(&mut self, size: usize, step: usize) {
+        let mut blocks: BTreeMap<(&[u8], usize), Vec<&Counted>> = BTreeMap::new();
+        for counted in &self.rows {
+            let row = &counted.row;
+            blocks.entry((&row.key, row.partition)).or_default().push(counted);
+        }
+        blocks.retain(|_, rows| !rows.len().is_multiple_of(step));
+        let partial = blocks.into_iter().filter_map(|((key, partition), rows)| {
+            let start = rows.len().next_multiple_of(step).saturating_sub(size);
+            let rows = rows.get(start..).filter(|rows| !rows.is_empty())?;
+            let (least, greatest) = bounds(rows);
+            Some(((greatest, least, key, partition), rows.to_vec()))
+        });
+        let partial: BTreeMap<_, _> = partial.collect();
+        let told: Vec<Told> = partial.values().flat_map(|rows| self.block_told(rows)).collect();
+        self.told.extend(told);
     }
 }
 
-fn text(value: impl Display) -> Cell {
-    Cell::Bytes(value.to_string().into_bytes())
+/// The least time of some rows, and the greatest.
+fn bounds(rows: &[&Counted]) -> Span {
+    let times = rows.iter().map(|counted| counted.time);
+    (times.clone().min().expect("there are rows"), times.max().expect("there are rows"))
 }
 
-fn null() -> Cell {
-    Cell::Bytes(Vec::new())
+/// The sessions of the rows of one key: they are at most `gap` apart, exactly as far too.
+fn sessions(mut rows: Vec<&Counted>, gap: i64) -> Vec<(Span, Vec<&Counted>)> {
+    rows.sort_by_key(|counted| (counted.time, counted.arrival));
+    let sessions = rows.chunk_by(|one, other| other.time - one.time <= gap);
+    sessions.map(|rows| ((rows[0].time, rows[rows.len() - 1].time + gap), rows.to_vec())).collect()
 }
