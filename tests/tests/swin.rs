@@ -28,6 +28,7 @@ mod stream;
 
 use arbitrary::{Case, by_arrival, by_calendar, by_event_time};
 use oracle::Oracle;
+use output::Item;
 use stream::{Form, Writer};
 
 impl Case {
@@ -58,7 +59,7 @@ impl Case {
         if self.form != Form::Plain
             && let Some(column) = self.job.end_column()
         {
-            check_closed(&ended.stdout, column);
+            check_closed(&ended.stdout, column)?;
         }
         Ok(())
     }
@@ -98,19 +99,23 @@ fn in_pieces(args: &[String], input: &[u8], cuts: &[usize]) -> Ended {
 
 /// Checks that every row stands before the mark that says its window is closed, and after that
 /// of the window before.
-fn check_closed(output: &[u8], end_column: usize) {
+fn check_closed(output: &[u8], end_column: usize) -> Result<(), TestCaseError> {
     let mut closed = i64::MIN;
-    for line in output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let text = String::from_utf8_lossy(line);
-        if let Some(until) = text.strip_prefix("\x1e{\"mark\":\"closed\",\"until\":") {
-            let until = until.trim_end_matches('}').parse().expect("a time");
-            assert!(closed < until, "closed marks do not grow: {text:?}");
-            closed = until;
-        } else if !text.starts_with('\x1e') {
-            let end = text.split('\x1f').nth(end_column).expect("the column is there");
-            assert!(closed < end.parse().expect("a time"), "behind its closed mark: {text:?}");
+    for item in output::items(output) {
+        match item {
+            Item::Closed(until) => {
+                prop_assert!(closed < until, "closed marks do not grow: {} {}", closed, until);
+                closed = until;
+            }
+            Item::Row(_, row) => {
+                let end = row.split(|byte| *byte == 0x1f).nth(end_column).unwrap_or_default();
+                let end: i64 = String::from_utf8_lossy(end).parse().expect("a time");
+                prop_assert!(closed < end, "{} behind the mark closed until {}", end, closed);
+            }
+            _ => {}
         }
     }
+    Ok(())
 }
 
 proptest! {

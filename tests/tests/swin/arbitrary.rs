@@ -1,5 +1,7 @@
 //! Random jobs, and streams for them.
 
+use std::fmt;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -8,7 +10,7 @@ use crate::job::{Having, Job, What, Windows};
 use crate::stream::{Event, Form, Row, TICK_MS, Whole};
 
 /// A stream and what swin is asked of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Case {
     pub(crate) job: Job,
     pub(crate) form: Form,
@@ -16,6 +18,25 @@ pub(crate) struct Case {
     /// The first tick.
     pub(crate) start: i64,
     pub(crate) events: Vec<Event>,
+}
+
+/// Shown as what to type to see it again.
+impl fmt::Debug for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let quoted = self.job.args().into_iter().map(|arg| format!("'{arg}'"));
+        let args = quoted.collect::<Vec<_>>().join(" ");
+        write!(f, "printf '{}' | swin {args}", octal(&self.input()))
+    }
+}
+
+/// Bytes as the format of `printf`.
+fn octal(bytes: &[u8]) -> String {
+    let shown = |byte: &u8| match byte {
+        b'\n' => "\\n".to_owned(),
+        b' '..=b'~' if !b"'\\%".contains(byte) => char::from(*byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    };
+    bytes.iter().map(shown).collect()
 }
 
 const HOUR_MS: i64 = 3_600_000;
@@ -85,8 +106,10 @@ prop_compose! {
         let (is_running, may_each, has_early) = match windows {
             Windows::Running { .. } => (true, false, true),
             Windows::Range { .. } => (false, false, false),
-            Windows::Cumulate { .. } | Windows::CumulateDay { .. } => (false, true, false),
-            Windows::Rows { .. } | Windows::None => (false, true, false),
+            Windows::Cumulate { .. }
+            | Windows::CumulateDay { .. }
+            | Windows::Rows { .. }
+            | Windows::None => (false, true, false),
             _ => (false, true, true),
         };
         let is_none = matches!(windows, Windows::None);

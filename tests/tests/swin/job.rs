@@ -127,9 +127,10 @@ impl Job {
         words(&match self.windows {
             Windows::Hop { size, step, from_start } => {
                 let align = if from_start { " --align start" } else { "" };
-                match size == step {
-                    true => format!("--tumble {size}ms{align}"),
-                    false => format!("--hop {size}ms/{step}ms{align}"),
+                if size == step {
+                    format!("--tumble {size}ms{align}")
+                } else {
+                    format!("--hop {size}ms/{step}ms{align}")
                 }
             }
             Windows::Days { size, step } if size == step => {
@@ -156,11 +157,11 @@ impl Job {
     }
 
     /// The column of the time that a `closed` mark speaks of: a window's end. None when rows are
-    /// written at once.
+    /// written at once, or all keys at the end of the input whenever that is.
     pub(crate) fn end_column(&self) -> Option<usize> {
         match self.windows {
-            Windows::None | Windows::Rows { .. } => None,
-            Windows::Range { .. } | Windows::Running { .. } => Some(0),
+            Windows::None | Windows::Rows { .. } | Windows::Running { .. } => None,
+            Windows::Range { .. } => Some(0),
             _ => Some(1),
         }
     }

@@ -432,7 +432,9 @@ impl Oracle {
                 let counted = rows.iter().map(|at| &self.rows[*at]).collect();
                 let told = self.rows_told(&[until], None, &key, counted);
                 self.told.extend(told);
-                rows.iter().for_each(|at| self.rows[*at].written = true);
+                for at in rows {
+                    self.rows[at].written = true;
+                }
             }
         }
     }

@@ -43,7 +43,8 @@ pub(crate) fn items(output: &[u8]) -> Vec<Item> {
             "closed" => items.push(Item::Closed(json["until"].as_i64().expect("a time"))),
             "bad" | "late" => items.push(Item::Letter(mark)),
             "state" => {
-                items.push(Item::State(json["at"].to_string(), json["key"].to_string(), mark))
+                let (at, key) = (json["at"].to_string(), json["key"].to_string());
+                items.push(Item::State(at, key, mark));
             }
             "barrier" => {
                 let lines = json["lines"].as_u64().expect("a count");

@@ -47,7 +47,8 @@ pub(crate) fn hops(size: i64, step: i64, time: i64) -> Vec<Span> {
 
 /// What a period has grown to by each of its steps, where `time` is in it.
 fn steps(start: i64, end: i64, step: i64, time: i64) -> Vec<Span> {
-    let mut ends: Vec<i64> = (1..).map(|k| start + k * step).take_while(|at| *at < end).collect();
+    let mut ends: Vec<i64> = (1..=(end - start) / step).map(|k| start + k * step).collect();
+    ends.retain(|at| *at < end);
     ends.push(end);
     ends.into_iter().filter(|at| *at > time).map(|at| (start, at)).collect()
 }
