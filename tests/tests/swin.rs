@@ -25,6 +25,8 @@ mod result;
 mod span;
 #[path = "swin/stream.rs"]
 mod stream;
+#[path = "swin/vectors.rs"]
+mod vectors;
 
 use arbitrary::{Case, by_arrival, by_calendar, by_event_time};
 use oracle::Oracle;
@@ -188,6 +190,19 @@ fn windows_close_by_the_clock_while_the_input_is_silent() {
     }
     assert!(rows.len() <= 3, "{rows:?}");
     assert_eq!(swin.end().done().stdout, b"");
+}
+
+#[test]
+fn silence_closes_the_last_window_of_a_plain_stream() {
+    let args = ["--tumble", "50ms", "--time", "$1", "--idle", "50ms", "-o", "text"];
+    let mut swin = Live::start("swin", args);
+    swin.send("0\n10\n");
+    // Stdin stays open, and no row comes that would move time.
+    assert_eq!(swin.line(), "0,50,2");
+    swin.send("20\n10000\n");
+    assert_eq!(swin.line(), "10000,10050,1");
+    let ended = swin.end().done();
+    assert!(ended.stderr.contains("1 row was late"), "{}", ended.stderr);
 }
 
 #[test]
