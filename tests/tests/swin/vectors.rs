@@ -58,7 +58,9 @@ fn told(job: &Job, text: &str) -> String {
     let form = if is_marked { Form::Marked } else { Form::Plain };
     let partitions = if text.contains('@') { 2 } else { 1 };
     let mut oracle = Oracle::new(job, form, partitions, 0);
-    events.iter().for_each(|event| oracle.take(event));
+    for event in &events {
+        oracle.take(event);
+    }
     let (told, losses) = oracle.finish();
     let is_each = job.what != What::Aggregates;
     let width = match job.windows {
