@@ -1,5 +1,7 @@
 //! Streams with epochs: what is restored goes on as if nothing had happened.
 
+use std::ffi::OsStr;
+
 use kpipe_tests::run::{Ended, Run};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -20,9 +22,13 @@ struct Whole {
     ended: Ended,
 }
 
-fn run(args: &[String], input: &[u8]) -> Result<Ended, TestCaseError> {
+/// What a second swin counts of the rows of the first.
+const SECOND: [&str; 10] =
+    ["-i", "text", "-F", r"\x1f", "-o", "text", "--tumble", "70ms", "--time", "$1"];
+
+fn run<T: AsRef<OsStr>>(args: &[T], input: &[u8]) -> Result<Ended, TestCaseError> {
     let ended = Run::of("swin").args(args).input(input).end();
-    prop_assert_eq!(ended.code(), Some(0), "swin {}: {}", args.join(" "), ended.stderr);
+    prop_assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
     Ok(ended)
 }
 
@@ -99,7 +105,7 @@ fn essence(items: &[Item], after: i64) -> Vec<&Item> {
     let is_essential = |item: &&Item| match item {
         Item::Row(..) | Item::Letter(_) => true,
         Item::Closed(until) => *until > after,
-        Item::State(..) | Item::Barrier(_) | Item::Begin => false,
+        Item::State(_) | Item::Barrier(_) | Item::Begin => false,
     };
     items.iter().filter(is_essential).collect()
 }
@@ -157,6 +163,28 @@ proptest! {
         let essences = [&one, &other].map(|whole| essence(&whole.items, i64::MIN));
         prop_assert_eq!(&essences[0], &essences[1], "swin {}", case.job.args().join(" "));
         prop_assert_eq!(one.ended.stderr, other.ended.stderr);
+    }
+
+    #[test]
+    fn two_stages_are_restored_from_one_stream(
+        case in by_event_time(Form::Epochs),
+        barriers in barriers(),
+        epoch in any::<Index>(),
+    ) {
+        let mut case = case;
+        case.job.idle = None;
+        let whole = Whole::run(&case, &barriers)?;
+        let epoch = epoch.index(barriers.len()) + 1;
+        let items = items(&run(&SECOND, &whole.ended.stdout)?.stdout);
+        check_lines(&items)?;
+        let whole = Whole { items, ..whole };
+        let restores = output::restores(&whole.items, epoch, |_| true);
+        let writer = whole.writers[epoch - 1].clone();
+        let input = whole.rest(&case, epoch, writer.resume(false, |_| true, &restores));
+        let rest = run(&SECOND, &run(&case.job.args(), &input)?.stdout)?;
+        let closed = whole.closed(epoch);
+        let told = output::items(&rest.stdout);
+        prop_assert_eq!(essence(&told, closed), essence(whole.behind(epoch), closed));
     }
 
     #[test]

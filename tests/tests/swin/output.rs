@@ -5,6 +5,17 @@ use std::collections::BTreeMap;
 use crate::oracle::{Losses, Told};
 use crate::result::Cell;
 
+/// A changed entry of a stage's state.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Entry {
+    /// The entry that comes first, which says what the state is of.
+    is_header: bool,
+    partition: String,
+    /// Its stage and its key.
+    name: (String, String),
+    mark: String,
+}
+
 /// What stands in an output.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
@@ -13,8 +24,7 @@ pub(crate) enum Item {
     Closed(i64),
     /// A bad or late row, as a mark.
     Letter(String),
-    /// A changed entry of the state: partition, the entry's name, the mark.
-    State(String, String, String),
+    State(Entry),
     /// How many rows its epoch has.
     Barrier(usize),
     Begin,
@@ -43,8 +53,12 @@ pub(crate) fn items(output: &[u8]) -> Vec<Item> {
             "closed" => items.push(Item::Closed(json["until"].as_i64().expect("a time"))),
             "bad" | "late" => items.push(Item::Letter(mark)),
             "state" => {
-                let (at, key) = (json["at"].to_string(), json["key"].to_string());
-                items.push(Item::State(at, key, mark));
+                items.push(Item::State(Entry {
+                    is_header: json["key"].is_null(),
+                    partition: json["at"].to_string(),
+                    name: (json["stage"].to_string(), json["key"].to_string()),
+                    mark,
+                }));
             }
             "barrier" => {
                 let lines = json["lines"].as_u64().expect("a count");
@@ -119,17 +133,17 @@ pub(crate) fn losses(stderr: &str) -> Losses {
 /// The state that stands before the barrier `epoch`, as marks that give it back: what `keeps` is
 /// true for by partition, headers first.
 pub(crate) fn restores(items: &[Item], epoch: usize, keeps: impl Fn(&str) -> bool) -> Vec<String> {
-    let mut entries: BTreeMap<(bool, &str, &str), &str> = BTreeMap::new();
+    let mut entries = BTreeMap::new();
     let mut barriers = 0;
     for item in items {
         match item {
             Item::Barrier(_) => barriers += 1,
-            Item::State(at, key, mark) if keeps(at) => {
-                let entry = (key != "null", at.as_str(), key.as_str());
-                if mark.ends_with(r#""value":null}"#) {
-                    entries.remove(&entry);
+            Item::State(entry) if keeps(&entry.partition) => {
+                let place = (!entry.is_header, &entry.partition, &entry.name);
+                if entry.mark.ends_with(r#""value":null}"#) {
+                    entries.remove(&place);
                 } else {
-                    entries.insert(entry, mark);
+                    entries.insert(place, &entry.mark);
                 }
             }
             _ => {}
@@ -138,6 +152,6 @@ pub(crate) fn restores(items: &[Item], epoch: usize, keeps: impl Fn(&str) -> boo
             break;
         }
     }
-    let restore = |mark: &&str| mark.replacen(r#""mark":"state""#, r#""mark":"restore""#, 1);
+    let restore = |mark: &&String| mark.replacen(r#""mark":"state""#, r#""mark":"restore""#, 1);
     entries.values().map(restore).collect()
 }
