@@ -28,7 +28,7 @@ mod stream;
 #[path = "swin/vectors.rs"]
 mod vectors;
 
-use arbitrary::{Case, by_arrival, by_calendar, by_event_time};
+use arbitrary::{Case, by_arrival, by_calendar, by_event_time, config};
 use oracle::Oracle;
 use output::Item;
 use stream::{Form, Writer};
@@ -121,7 +121,7 @@ fn check_closed(output: &[u8], end_column: usize) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn zeros_fill_the_windows_between(

@@ -39,6 +39,15 @@ fn octal(bytes: &[u8]) -> String {
     bytes.iter().map(shown).collect()
 }
 
+/// How cases are tried. Each runs a program, so that a failing one is made small for a while only.
+pub(crate) fn config() -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_time: 15_000,
+        ..ProptestConfig::default()
+    }
+}
+
 const HOUR_MS: i64 = 3_600_000;
 
 /// Saturday before summer time begins in Berlin, and before it ends.

@@ -7,7 +7,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::arbitrary::{Case, by_arrival, by_calendar, by_event_time};
+use crate::arbitrary::{Case, by_arrival, by_calendar, by_event_time, config};
 use crate::job::Windows;
 use crate::output::{self, Item, items};
 use crate::stream::{Form, Writer};
@@ -129,7 +129,7 @@ fn barriers() -> impl Strategy<Value = Vec<Index>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn what_is_restored_goes_on_as_if_nothing_had_happened(
