@@ -15,10 +15,10 @@ use crate::query::Query;
 use crate::range::Ranges;
 use crate::results::{Halt, Results, Sink, Telling};
 use crate::running::{Cumulating, Running};
-use crate::session::{NoSession, Sessions};
+use crate::session::Sessions;
 use crate::sliding::{Empty, Sliding};
 use crate::state::Unfit;
-use crate::store::{Full, Group, Limits, Store};
+use crate::store::{Group, Limits, Store};
 use crate::timeline::{Pace, Timeline};
 use crate::watermark::NOT_YET;
 use crate::window::{Place, Window, multiple_after, multiple_by};
@@ -57,9 +57,9 @@ pub enum Refusal {
     Halt(Halt),
 }
 
-impl From<Full> for Refusal {
-    fn from(full: Full) -> Refusal {
-        Refusal::Halt(Halt::Full(full))
+impl From<Halt> for Refusal {
+    fn from(halt: Halt) -> Refusal {
+        Refusal::Halt(halt)
     }
 }
 
@@ -319,29 +319,53 @@ impl Engine {
         self.place
     }
 
-    /// Opens the aggregates that a row of `partition` with `key` at `time` is added to, and says
-    /// where the row stands among those of the same time. Nothing may be due.
+    /// Whether a row of `partition` with `key` at `time` counts. Nothing may be due.
     ///
     /// # Errors
-    /// When the row does not count, or a limit is reached.
+    /// When it does not.
+    #[inline]
+    pub fn judge(&mut self, partition: usize, key: Key<'_>, time: i64) -> Result<(), Refusal> {
+        let now = self.now_in(partition);
+        let is_late = match &self.kind {
+            Kind::Sliding(_) | Kind::Cumulating(_) => match self.place(time).open_until {
+                Some(open_until) => open_until <= now,
+                None => return Err(Refusal::Outside),
+            },
+            Kind::Running(_) => {
+                time < now && self.settings.every.is_some() && self.has_event_time()
+            }
+            Kind::Sessions(sessions) => sessions.is_late(partition, key, (time, now), &self.store),
+            Kind::Ranges(_) => time < now,
+            Kind::Blocks(_) => false,
+        };
+        if is_late { Err(Refusal::Late(now.saturating_sub(time))) } else { Ok(()) }
+    }
+
+    /// The time until which all rows of a partition are there: what was written before it came
+    /// here is closed for it.
+    #[inline]
+    fn now_in(&self, partition: usize) -> i64 {
+        self.timeline.now().max(self.results.told(partition))
+    }
+
+    /// Opens the aggregates that a row of `partition` with `key` at `time` is added to, and says
+    /// where the row stands among those of the same time. The row has passed [`Engine::judge`].
+    ///
+    /// # Errors
+    /// When a limit is reached.
     #[inline]
     pub fn open(
         &mut self,
         partition: usize,
         key: Key<'_>,
         time: i64,
-    ) -> Result<(Group, Stamp), Refusal> {
-        let now = self.timeline.now().max(self.results.told(partition));
+    ) -> Result<(Group, Stamp), Halt> {
+        let now = self.now_in(partition);
         let place = self.place(time);
         let stamp = Stamp { time, arrival: self.timeline.next_arrival() };
-        let by = now.saturating_sub(time);
         let store = &mut self.store;
         let group = match &mut self.kind {
             Kind::Sliding(sliding) => {
-                let open_until = place.open_until.ok_or(Refusal::Outside)?;
-                if open_until <= now {
-                    return Err(Refusal::Late(by));
-                }
                 let touch = store.touch(partition, key, place.from)?;
                 sliding.touched(touch, place, time, now, store.groups_mut());
                 if touch.new_pane {
@@ -350,9 +374,6 @@ impl Engine {
                 touch.group
             }
             Kind::Cumulating(cumulating) => {
-                if place.open_until.is_some_and(|end| end <= now) {
-                    return Err(Refusal::Late(by));
-                }
                 let touch = store.touch(partition, key, place.from)?;
                 if touch.new_pane {
                     cumulating.touched(time, now);
@@ -360,23 +381,13 @@ impl Engine {
                 }
                 touch.group
             }
-            Kind::Running(_) => {
-                if time < now && self.settings.every.is_some() && self.has_event_time() {
-                    return Err(Refusal::Late(by));
-                }
-                self.store.touch(partition, key, place.from)?.group
-            }
+            Kind::Running(_) => store.touch(partition, key, place.from)?.group,
             Kind::Sessions(sessions) => {
-                let group = sessions.touch(partition, key, (time, now), store);
-                let group = group.map_err(|none| match none {
-                    NoSession::Late => Refusal::Late(by),
-                    NoSession::Halt(halt) => Refusal::Halt(halt),
-                })?;
+                let group = sessions.touch(partition, key, time, store)?;
                 self.due = self.due.min(sessions.due());
                 self.next_early(time, now);
                 group
             }
-            Kind::Ranges(_) if time < now => return Err(Refusal::Late(by)),
             Kind::Ranges(ranges) => {
                 let group = ranges.touch(partition, key, (stamp, now), store)?;
                 self.due = self.due.min(ranges.due());
@@ -419,7 +430,7 @@ impl Engine {
     /// When the row is in no window, a result has no value or a limit is reached.
     #[inline]
     pub fn added(&mut self, grown: isize, sink: &mut impl Sink) -> Result<(), Refusal> {
-        self.store.grow(grown)?;
+        self.store.grow(grown).map_err(Halt::Full)?;
         match &self.kind {
             Kind::Ranges(_) | Kind::Blocks(_) => self.look(sink),
             _ => Ok(()),
@@ -429,8 +440,8 @@ impl Engine {
     fn look(&mut self, sink: &mut impl Sink) -> Result<(), Refusal> {
         let tell = &mut Telling { store: &mut self.store, results: &self.results, sink };
         match &mut self.kind {
-            Kind::Ranges(ranges) => ranges.added(tell).map_err(Refusal::Halt),
-            Kind::Blocks(blocks) => match blocks.added(tell).map_err(Refusal::Halt)? {
+            Kind::Ranges(ranges) => Ok(ranges.added(tell)?),
+            Kind::Blocks(blocks) => match blocks.added(tell)? {
                 true => Ok(()),
                 false => Err(Refusal::Outside),
             },
@@ -622,7 +633,8 @@ mod tests {
         if columns > 0 {
             key::push_text(key.as_bytes(), columns, &mut bytes);
         }
-        let (group, stamp) = engine.open(partition, Key::new(&bytes), time)?;
+        engine.judge(partition, Key::new(&bytes), time)?;
+        let (group, stamp) = engine.open(partition, Key::new(&bytes), time).expect("room");
         for aggregate in engine.aggregates(group) {
             aggregate.count();
             aggregate.extend(stamp.time);

@@ -203,15 +203,24 @@ impl<'r> Taken<'r> {
         }
     }
 
-    /// Puts the row's key and what aggregates take into `scratch`.
+    /// Puts the row's key into `scratch`, for [`Taken::key`].
+    ///
+    /// # Errors
+    /// When an expression has no value: then nothing of the row may count.
+    #[inline]
+    pub fn prepare_key(&self, scratch: &mut Scratch) -> Result<(), Bad> {
+        if self.text_key().is_none() {
+            self.write_key(&mut scratch.key)?;
+        }
+        Ok(())
+    }
+
+    /// Puts what aggregates take into `scratch`.
     ///
     /// # Errors
     /// When an expression has no value: then nothing of the row may count.
     #[inline]
     pub fn prepare(&self, scratch: &mut Scratch) -> Result<(), Bad> {
-        if self.text_key().is_none() {
-            self.write_key(&mut scratch.key)?;
-        }
         if !self.asked.conditions.is_empty() {
             self.pass_conditions(&mut scratch.passed)?;
         }
@@ -277,7 +286,7 @@ impl<'r> Taken<'r> {
         Ok(())
     }
 
-    /// The row's key; with `scratch` as [`Taken::prepare`] left it.
+    /// The row's key; with `scratch` as [`Taken::prepare_key`] left it.
     #[inline]
     #[must_use]
     pub fn key<'k>(&'k self, scratch: &'k Scratch) -> Key<'k> {

@@ -206,8 +206,8 @@ struct Kinds {
     session: Option<NonZeroI64>,
 
     /// For every row, those of its key in this time before it
-    #[arg(long, value_name = "D", value_parser = period)]
-    range: Option<NonZeroI64>,
+    #[arg(long, value_name = "D")]
+    range: Option<Span>,
 
     /// Windows that grow from the same start up to this size, one every step
     #[arg(long, value_name = "SIZE/STEP")]
@@ -310,7 +310,7 @@ impl Args {
         } else if let Some(gap) = kind.session {
             Window::Session(gap.get())
         } else if let Some(width) = kind.range {
-            Window::Range(width.get())
+            Window::Range(width.ms())
         } else if let Some(rows) = kind.count {
             Window::Rows(rows)
         } else if kind.running {
@@ -327,84 +327,60 @@ impl Args {
     /// Refuses options that would do nothing.
     fn check(&self, window: Option<&Window>) -> Result<()> {
         let kind = window.map_or(Kind::None, Kind::of);
-        for (given, option, sense, reason) in self.rules(kind) {
-            if given && !sense {
+        let rules = self.window_rules(kind).into_iter().chain(self.time_rules(kind));
+        for (given, option, makes_sense, reason) in rules.chain(self.form_rules(kind)) {
+            if given && !makes_sense {
                 return Err(Error::caller(option, reason));
             }
         }
         Ok(())
     }
 
-    /// Options that are given, whether they make sense here, and where they do.
-    fn rules(&self, kind: Kind) -> Vec<(bool, &'static str, bool, &'static str)> {
-        let (every, times) = (self.every.is_some(), &self.times);
-        let aligned = kind == Kind::Aligned;
-        let running = kind == Kind::Running;
-        let windows = kind != Kind::None;
-        let by_time = matches!(kind, Kind::Aligned | Kind::Cumulate | Kind::Session | Kind::Range)
-            || running && every;
-        let zoned = times.time.is_some() || self.has_days() || self.time_out.is_some();
-        let spark = self.output == Some(OutputForm::Spark);
-        let bare = self.each && !windows && self.aggregates.is_empty();
-        let blocks = matches!(kind, Kind::Aligned | Kind::Cumulate) && !every || running;
-        vec![
-            (
-                every,
-                "--every",
-                aligned || running || kind == Kind::Session,
-                "is for --running, and for early results of --tumble, --hop and --session",
-            ),
-            (
-                self.ttl.is_some(),
-                "--ttl",
-                running && every,
-                "is for --running with --every, at \
-             whose multiples keys are forgotten",
-            ),
+    fn window_rules(&self, kind: Kind) -> [Rule; 8] {
+        let every = self.every.is_some();
+        let (aligned, running) = (kind == Kind::Aligned, kind == Kind::Running);
+        let early = aligned || kind == Kind::Session;
+        let explodes = running || kind == Kind::Range;
+        [
+            (every, "--every", running || early, EVERY),
+            (every && self.each, "--every", false, "has no results of --each to write early"),
+            (self.ttl.is_some(), "--ttl", running && every, TTL),
             (self.emit.is_some(), "--emit", running, "is for --running"),
             (self.once, "--once", kind == Kind::Range, "is for --range"),
             (self.align.is_some(), "--align", aligned, "is for --tumble and --hop"),
             (self.zeros, "--zeros", aligned, "is for --tumble and --hop"),
-            (
-                self.each,
-                "--each",
-                !running && kind != Kind::Range,
-                "makes no sense here: a row would come out with every result that it is in",
-            ),
-            (self.each && self.by.is_some(), "--by", windows, "is for windows"),
+            (self.each, "--each", !explodes, "would write a row again with every later one"),
+        ]
+    }
+
+    fn time_rules(&self, kind: Kind) -> [Rule; 7] {
+        let times = &self.times;
+        let running = kind == Kind::Running;
+        let windows = kind != Kind::None;
+        let waits = windows && kind != Kind::Rows && (!running || self.every.is_some());
+        let is_zoned = times.time.is_some() || self.has_days() || self.time_out.is_some();
+        [
             (times.time.is_some(), "--time", windows, "is for windows"),
-            (times.delay.is_some(), "--delay", by_time, "is for windows that wait for time"),
-            (times.idle.is_some(), "--idle", by_time, "is for windows that wait for time"),
-            (
-                times.future.is_some(),
-                "--future",
-                by_time || running,
-                "is for windows that wait \
-             for time",
-            ),
-            (
-                self.late.is_some(),
-                "--late",
-                by_time,
-                "is for windows that wait for time: no row \
-             is late here",
-            ),
-            (times.tz.is_some(), "--tz", zoned, "is for --time, --time-out, days and weeks"),
-            (
-                self.time_out.is_some(),
-                "--time-out",
-                windows && !spark,
-                "is for columns of times, \
-             and there are none",
-            ),
+            (times.delay.is_some(), "--delay", waits, WAITS),
+            (times.idle.is_some(), "--idle", waits, WAITS),
+            (times.future.is_some(), "--future", waits, WAITS),
+            (self.late.is_some(), "--late", waits, WAITS),
+            (self.each && self.by.is_some(), "--by", windows, "is for windows"),
+            (times.tz.is_some(), "--tz", is_zoned, "is for --time, --time-out, days and weeks"),
+        ]
+    }
+
+    fn form_rules(&self, kind: Kind) -> [Rule; 4] {
+        let windows = kind != Kind::None;
+        let spark = self.output == Some(OutputForm::Spark);
+        let whole = self.each && !windows && self.aggregates.is_empty();
+        let early = self.every.is_some() && kind != Kind::Running;
+        let blocks = matches!(kind, Kind::Aligned | Kind::Cumulate | Kind::Running) && !early;
+        [
+            (self.output.is_some(), "-o", !whole, "is for expressions: rows come out as they came"),
+            (spark, "-o spark", blocks, "is for results that are due at one time"),
+            (self.time_out.is_some(), "--time-out", windows && !spark, "finds no times to write"),
             (self.limit.is_some(), "--limit", spark, "is for -o spark"),
-            (
-                spark,
-                "-o spark",
-                blocks,
-                "is for results of one time: --tumble, --hop, --cumulate \
-             and --running",
-            ),
         ]
     }
 
@@ -531,6 +507,13 @@ impl Args {
         Ok(Stage::windows(engine, layout, reading, self.keeping()))
     }
 }
+
+/// Whether an option is given, its name, whether it makes sense, and why not.
+type Rule = (bool, &'static str, bool, &'static str);
+
+const EVERY: &str = "is for --running, and for early results of --tumble, --hop and --session";
+const TTL: &str = "is for --running with --every, at whose multiples keys are forgotten";
+const WAITS: &str = "is for windows that close as time goes on";
 
 /// A kind of window, as options ask for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

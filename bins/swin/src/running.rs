@@ -79,14 +79,14 @@ impl Totals {
         });
     }
 
-    /// The keys with their totals, sorted; only those that `changed` since they were written when
-    /// this is asked.
+    /// The keys with their totals, sorted; when `changed` is asked, only those of which some
+    /// partition's part changed since they were written.
     fn results(&self, changed: bool, store: &Store) -> Vec<(Id, Group)> {
-        let total = |&id: &Id| {
-            let rest = store.entry(id).rest();
-            rest.group.filter(|_| !changed || rest.flag).map(|group| (id, group))
-        };
-        self.ids.iter().filter_map(total).collect()
+        let same_key = |&one: &Id, &other: &Id| store.entry(one).key == store.entry(other).key;
+        let keys = self.ids.chunk_by(same_key);
+        let asked = |parts: &&[Id]| !changed || parts.iter().any(|&id| store.entry(id).rest().flag);
+        let total = |&id: &Id| store.entry(id).rest().group.map(|group| (id, group));
+        keys.filter(asked).flatten().filter_map(total).collect()
     }
 
     /// A snapshot has a total of this key.

@@ -13,7 +13,7 @@ use smallvec::SmallVec;
 use crate::changes::Slot;
 use crate::results::{Halt, Sink, Telling};
 use crate::sliding::bounds;
-use crate::store::{Full, Group, Id, Store};
+use crate::store::{Group, Id, Store};
 use crate::window::Pane;
 
 /// The sessions that are open.
@@ -25,21 +25,6 @@ pub struct Sessions {
     partitions: usize,
     /// When to look at a session again: its end as it was then, its key, its first time.
     ends: BinaryHeap<Reverse<(i64, Id, Pane)>>,
-}
-
-/// Why a row has no session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoSession {
-    /// It is late.
-    Late,
-    /// A limit was reached, or a sum is too large.
-    Halt(Halt),
-}
-
-impl From<Full> for NoSession {
-    fn from(full: Full) -> NoSession {
-        NoSession::Halt(Halt::Full(full))
-    }
 }
 
 /// A session over all partitions.
@@ -74,21 +59,40 @@ impl Sessions {
         self.ends.peek().map_or(i64::MAX, |&Reverse((end, ..))| end.saturating_add(1))
     }
 
-    /// The session that a row of `key` at `time` is added to, while the time is `now` in its
-    /// partition.
+    /// Whether a row of `key` at `time` is late when the time is `now` in its partition: it counts
+    /// in a session that is still open, wherever that is.
+    #[inline]
+    #[must_use]
+    pub fn is_late(
+        &self,
+        partition: usize,
+        key: Key<'_>,
+        (time, now): (i64, i64),
+        store: &Store,
+    ) -> bool {
+        time.saturating_add(self.gap) < now && !self.is_near(partition, key, time, store)
+    }
+
+    #[cold]
+    fn is_near(&self, partition: usize, key: Key<'_>, time: i64, store: &Store) -> bool {
+        let partitions = (0..self.partitions).chain([partition]);
+        let mut ids = partitions.filter_map(|partition| store.find(partition, key));
+        ids.any(|id| !self.near(id, time, store).is_empty())
+    }
+
+    /// The session that a row of `key` at `time` is added to.
     ///
     /// # Errors
-    /// When the row is late, or a limit is reached.
+    /// When a limit is reached, or a sum leaves 128 bits.
     #[inline]
     pub fn touch(
         &mut self,
         partition: usize,
         key: Key<'_>,
-        (time, now): (i64, i64),
+        time: i64,
         store: &mut Store,
-    ) -> Result<Group, NoSession> {
-        let id = store.find(partition, key);
-        if let Some(id) = id
+    ) -> Result<Group, Halt> {
+        if let Some(id) = store.find(partition, key)
             && let Some((first, group)) = store.entry(id).newest()
             && first <= time
             && time <= last_of(group, store).saturating_add(self.gap)
@@ -96,7 +100,7 @@ impl Sessions {
             store.change(id, Slot::Pane(first), group);
             return Ok(group);
         }
-        self.touch_other(partition, key, (time, now), store)
+        self.touch_other(partition, key, time, store)
     }
 
     /// [`Sessions::touch`] of a row that does not just prolong the newest session of its key.
@@ -105,30 +109,19 @@ impl Sessions {
         &mut self,
         partition: usize,
         key: Key<'_>,
-        (time, now): (i64, i64),
+        time: i64,
         store: &mut Store,
-    ) -> Result<Group, NoSession> {
-        let end = time.saturating_add(self.gap);
-        // A late row counts in a session that is still open, wherever that is.
-        let is_near = |partition| {
-            store.find(partition, key).is_some_and(|id| !self.near(id, time, store).is_empty())
-        };
-        if end < now && !(0..self.partitions).any(is_near) {
-            return Err(NoSession::Late);
-        }
+    ) -> Result<Group, Halt> {
         let (id, _) = store.find_or_make(partition, key)?;
         let near = self.near(id, time, store);
         let first = near.first().map_or(time, |&(first, _)| first.min(time));
         let touch = store.touch_own(id, first)?;
         if touch.new_pane {
-            self.ends.push(Reverse((end, id, first)));
+            self.ends.push(Reverse((time.saturating_add(self.gap), id, first)));
         }
         for (pane, group) in near {
             if pane != first {
-                store
-                    .groups_mut()
-                    .merge(touch.group, group)
-                    .map_err(|fault| NoSession::Halt(fault.into()))?;
+                store.groups_mut().merge(touch.group, group)?;
                 store.cut(id, pane);
                 store.let_go(id, pane, group);
             }

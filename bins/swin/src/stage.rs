@@ -18,6 +18,7 @@ use crate::intake::{Intake, Scratch, Taken};
 use crate::losses::{Keeping, Losses};
 use crate::output::Output;
 use crate::query::Query;
+use crate::results::{Halt, Sink as _};
 use crate::state::{State, Unfit};
 
 /// A silence after which the watermark of a marked stream goes on with the ticks, unless the
@@ -147,12 +148,11 @@ impl Stage {
     /// # Errors
     /// When an expression is refused.
     pub fn compile_early(&mut self) -> Result<()> {
-        if self.reading.rows.names.is_empty() {
-            return Ok(());
+        let schema = self.reading.rows.early();
+        match schema.map_err(|(option, reason)| Error::caller(option, reason))? {
+            Some(schema) => self.compile(schema),
+            None => Ok(()),
         }
-        let schema = self.reading.rows.schema(b"");
-        let (schema, _) = schema.map_err(|reason| Error::caller("--names", reason))?;
-        self.compile(schema)
     }
 
     fn query(&self) -> &Query {
@@ -228,15 +228,17 @@ impl Stage {
         };
         let partition = self.course.partition();
         if engine.see(partition, time, number) {
-            engine.tell_due(out).map_err(Refusal::Halt)?;
+            engine.tell_due(out)?;
         }
         if !taken.passes()? {
             return Ok(());
         }
+        taken.prepare_key(&mut self.scratch)?;
+        engine.judge(partition, taken.key(&self.scratch), time)?;
         taken.prepare(&mut self.scratch)?;
         let (group, stamp) = engine.open(partition, taken.key(&self.scratch), time)?;
         let grown = taken.add_to(&self.scratch, engine.aggregates(group), stamp);
-        let grown = grown.map_err(|fault| Refusal::Halt(fault.into()))?;
+        let grown = grown.map_err(Halt::Result)?;
         engine.added(grown, out)?;
         Ok(())
     }
@@ -538,7 +540,7 @@ fn each(whole: Whole, taken: Taken<'_>, partition: usize, out: &mut Output) -> R
     }
     let mut values = Vec::new();
     taken.each(&mut values)?;
-    crate::results::Sink::row(out, partition, &values);
+    out.row(partition, &values);
     Ok(())
 }
 
@@ -566,6 +568,12 @@ enum Lost {
 impl From<Bad> for Lost {
     fn from(bad: Bad) -> Lost {
         Lost::Bad(bad)
+    }
+}
+
+impl From<Halt> for Lost {
+    fn from(halt: Halt) -> Lost {
+        Lost::Row(Refusal::Halt(halt))
     }
 }
 

@@ -93,7 +93,7 @@ fn calendar() -> impl Strategy<Value = Windows> {
     prop_oneof![
         3 => days.prop_map(|(size, step)| Windows::Days { size, step }),
         1 => Just(Windows::Week),
-        2 => select(vec![1, 6, 7]).prop_map(|hours| Windows::CumulateDay { step: hours * HOUR_MS }),
+        2 => select(vec![1, 6, 8]).prop_map(|hours| Windows::CumulateDay { step: hours * HOUR_MS }),
     ]
 }
 

@@ -95,17 +95,27 @@ pub(crate) const AGGREGATES: [&str; 13] = [
 impl Job {
     /// The job as options.
     pub(crate) fn args(&self) -> Vec<String> {
-        let mut args: Vec<String> = words("-i text -F \\x1f -o text");
+        let mut args: Vec<String> = words("-i text -F \\x1f");
+        if !(matches!(self.windows, Windows::None) && self.what == What::Lines) {
+            args.extend(words("-o text"));
+        }
         args.extend(self.window());
         args.extend(["--where", "$5 = 1"].map(str::to_owned));
         if !matches!(self.windows, Windows::None) {
             args.extend(words("--by $2"));
         }
-        if let Some(delay) = self.delay {
-            args.extend(words(&format!("--time $1 --delay {delay}ms")));
+        if self.delay.is_some() {
+            args.extend(words("--time $1"));
         }
-        for (option, value) in [("every", self.every), ("idle", self.idle), ("future", self.future)]
-        {
+        // Where no window waits for time, these are refused.
+        let waits = match self.windows {
+            Windows::Rows { .. } => false,
+            Windows::Running { .. } => self.every.is_some(),
+            _ => true,
+        };
+        let times = [("delay", self.delay), ("idle", self.idle), ("future", self.future)];
+        let times = times.into_iter().filter(|_| waits);
+        for (option, value) in times.chain([("every", self.every)]) {
             args.extend(value.into_iter().flat_map(|ms| words(&format!("--{option} {ms}ms"))));
         }
         if let Some(having) = self.having {
