@@ -532,6 +532,16 @@ mod tests {
     }
 
     #[test]
+    fn long_numbers_go_on_as_floats_where_that_is_asked_for() {
+        let long = text("18446744073709551616");
+        assert_eq!(long.number(), Err(Fault::Overflow));
+        assert_eq!(long.wide_number(), Ok(Number::Float(2_f64.powi(64))));
+        assert_eq!(text("17").wide_number(), Ok(Number::Int(17)));
+        assert_eq!(text("x").wide_number(), Err(Fault::NotANumber));
+        assert_eq!(Value::Null.wide_number(), Ok(Number::Null));
+    }
+
+    #[test]
     fn the_total_order_ends_in_nan_text_and_null() {
         let mut values = [text("b"), Value::Null, Value::Float(f64::NAN), text("10"), text("9")];
         values.sort_by(Value::order);
