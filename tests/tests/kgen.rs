@@ -1,5 +1,8 @@
 //! `kgen` from outside: its bytes, its pace and its ends.
 
+use std::fs;
+use std::process::Command;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 use kpipe_tests::live::Live;
@@ -16,13 +19,14 @@ fn start(args: &str) -> Live {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_at_any_rate() {
-    for profile in ["pages", "numbers", "logs --apache --start 2026-01-01 --error-share 0.5"] {
+    let logs = "logs --apache --start 2026-01-01 --error-share 0.5";
+    for profile in ["pages", "numbers", "withdrawals --fraud-share 0.25", logs] {
         let fast = kgen(&format!("{profile} --seed 7 -n 2000")).done();
         assert_eq!(fast.text().split_terminator('\n').count(), 2_000);
         assert_eq!(kgen(&format!("{profile} --seed 7 -n 2000")).done().stdout, fast.stdout);
         let other = kgen(&format!("{profile} --seed 8 -n 2000")).done();
         assert_ne!(other.stdout, fast.stdout, "{profile}");
-        if !profile.starts_with("logs") {
+        if ["pages", "numbers"].contains(&profile) {
             let paced = kgen(&format!("{profile} --seed 7 -n 2000 --rate 20000")).done();
             assert_eq!(paced.stdout, fast.stdout, "{profile}");
         }
@@ -138,4 +142,75 @@ fn without_a_schedule_the_time_is_the_clocks() {
         let ms: u128 = ms.parse().expect("a time");
         assert!((before..=after).contains(&ms), "{before} {ms} {after}");
     }
+}
+
+/// The time that all CPUs together were busy, and all time, in the system's unit, since it
+/// started: of `cpu user nice system idle iowait irq softirq steal …` in /proc/stat.
+fn cpu_times() -> (f64, f64) {
+    let stat = fs::read_to_string("/proc/stat").expect("Linux");
+    let times = stat.lines().next().expect("a line").split_whitespace().skip(1).take(8);
+    let times: Vec<f64> = times.map(|time| time.parse().expect("a number")).collect();
+    let all: f64 = times.iter().sum();
+    (all - times[3] - times[4], all)
+}
+
+/// The share of memory that programs cannot have, in percent.
+fn mem_percent() -> f64 {
+    let info = fs::read_to_string("/proc/meminfo").expect("Linux");
+    let of = |name: &str| {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)).expect("a known line");
+        line.split_whitespace().next().expect("a size").parse::<f64>().expect("a number")
+    };
+    100.0 - of("MemAvailable:") / of("MemTotal:") * 100.0
+}
+
+/// The columns `cpu` and `mem` of a row.
+fn usage(row: &str) -> [f64; 2] {
+    let fields: Vec<&str> = row.split(',').collect();
+    [2, 3].map(|at| fields[at].parse().expect("a number"))
+}
+
+/// Keeps a CPU busy until it is dropped, and says how much that is of all, in percent.
+fn busy() -> (Live, f64) {
+    let mut command = Command::new("sh");
+    command.args(["-c", "while :; do :; done"]);
+    let cpus = available_parallelism().ok().and_then(|cpus| u32::try_from(cpus.get()).ok());
+    (Live::command(command), 100.0 / f64::from(cpus.expect("some CPUs")))
+}
+
+#[test]
+fn what_is_measured_is_what_the_system_says() {
+    let (_busy, least) = busy();
+    let mut kgen = start("host -n 3 --rate 1");
+    let _first = kgen.line();
+    let (busy_before, all_before) = cpu_times();
+    let mut rows = Vec::new();
+    while rows.len() < 2 {
+        rows.push(usage(&kgen.line()));
+    }
+    let (busy_after, all_after) = cpu_times();
+    let cpu = (busy_after - busy_before) / (all_after - all_before) * 100.0;
+    let measured = f64::midpoint(rows[0][0], rows[1][0]);
+    assert!(cpu > 0.7 * least, "{cpu} % although a CPU is busy");
+    assert!((measured - cpu).abs() < 10.0, "measured {measured} %, the system says {cpu} %");
+    let (measured, mem) = (rows[1][1], mem_percent());
+    assert!((measured - mem).abs() < 5.0, "measured {measured} %, the system says {mem} %");
+    assert_eq!(kgen.end().done().stderr, "");
+}
+
+#[test]
+fn the_first_reading_is_not_that_since_the_machine_started() {
+    let (_busy, least) = busy();
+    let ended = kgen("host -n 1").done();
+    let [cpu, _] = usage(ended.text().trim_end());
+    assert!(cpu > 0.7 * least && cpu <= 100.0, "{cpu} % although a CPU is busy");
+}
+
+#[test]
+fn a_signal_ends_the_wait_for_the_first_reading() {
+    let mut kgen = start("host --rate 0.001 --marks");
+    assert!(kgen.line().contains("open"));
+    kgen.signal(Signal::TERM);
+    let rest = kgen.end().done();
+    assert!(rest.text().ends_with("\x1e{\"mark\":\"end\",\"how\":\"stopped\"}\n"));
 }

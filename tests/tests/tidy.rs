@@ -66,6 +66,7 @@ const IMPURE: &[&str] = &[
     "pipe::stop",
     "clap",
     "rdkafka",
+    "sysinfo",
 ];
 
 /// Modules beside `lib.rs` and `main.rs` that are edges all the same, and what they may touch.
@@ -73,6 +74,8 @@ const EDGES: &[(&str, &[&str])] = &[
     // The options of rows, which swin, topk, kprod and ksink share.
     ("lib/row/src/schema.rs", &["clap"]),
     ("lib/row/src/bad.rs", &["clap"]),
+    // The meter of kgen host.
+    ("bins/kgen/src/meter.rs", &["Instant::now", "sysinfo"]),
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),

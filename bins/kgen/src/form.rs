@@ -145,6 +145,15 @@ impl<const N: usize> Cell<N> {
         Some(Cell { bytes, surplus })
     }
 
+    /// The cells of so many texts.
+    ///
+    /// # Panics
+    /// When one is too long, which a test of the caller shows in every form.
+    #[must_use]
+    pub fn table(count: usize, text: impl Fn(usize) -> String) -> Vec<Cell<N>> {
+        (0..count).map(|at| Cell::new(&text(at)).expect("every form's texts are short")).collect()
+    }
+
     /// Appends the text.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {

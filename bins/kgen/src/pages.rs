@@ -44,9 +44,9 @@ impl Pages {
         let liking = |liked: usize| format!("{}{}{}", before(3), LIKED[liked], before(4));
         Pages {
             draws: Draws::new(seed, 0),
-            names: cells(PAGES, page),
-            visits: cells(CLICKS * MINUTES, visit),
-            likings: cells(LIKED.len(), liking),
+            names: Cell::table(PAGES, page),
+            visits: Cell::table(CLICKS * MINUTES, visit),
+            likings: Cell::table(LIKED.len(), liking),
             frame,
         }
     }
@@ -74,10 +74,6 @@ fn write_decimals(fraction: u64, out: &mut Vec<u8>) {
     let mut digits = itoa::Buffer::new();
     let digits = digits.format(FRACTIONS + fraction).as_bytes();
     out.extend_from_slice(digits.last_chunk::<DECIMALS>().expect("a one and the decimals"));
-}
-
-fn cells<const N: usize>(count: usize, text: impl Fn(usize) -> String) -> Vec<Cell<N>> {
-    (0..count).map(|at| Cell::new(&text(at)).expect("every form's texts are short")).collect()
 }
 
 #[cfg(test)]

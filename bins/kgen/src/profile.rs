@@ -3,9 +3,12 @@
 use std::str::FromStr;
 
 use crate::form::{Form, Frame};
+use crate::host::{Host, Meter};
 use crate::logs::{ErrorShare, Layout, Logs};
 use crate::numbers::Numbers;
 use crate::pages::Pages;
+use crate::visits::FraudShare;
+use crate::withdrawals::Withdrawals;
 
 /// Which profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +19,15 @@ pub enum Kind {
     Numbers,
     /// Log lines.
     Logs,
+    /// Withdrawals from cash machines.
+    Withdrawals,
+    /// This machine, measured.
+    Host,
 }
 
 impl Kind {
     /// What the profiles are called.
-    pub const NAMES: [&str; 3] = ["pages", "numbers", "logs"];
+    pub const NAMES: [&str; 5] = ["pages", "numbers", "logs", "withdrawals", "host"];
 }
 
 impl FromStr for Kind {
@@ -31,13 +38,15 @@ impl FromStr for Kind {
             "pages" => Ok(Kind::Pages),
             "numbers" => Ok(Kind::Numbers),
             "logs" => Ok(Kind::Logs),
+            "withdrawals" => Ok(Kind::Withdrawals),
+            "host" => Ok(Kind::Host),
             _ => Err("no such profile".to_owned()),
         }
     }
 }
 
 /// A source of rows. Row `N` hangs on the seed, `N` and its time only, so that rows can be made
-/// in any order.
+/// in any order; but those of [`Profile::Host`] are measured.
 #[derive(Debug)]
 pub enum Profile {
     /// Visits to pages.
@@ -46,6 +55,10 @@ pub enum Profile {
     Numbers(Numbers),
     /// Log lines.
     Logs(Logs),
+    /// Withdrawals from cash machines.
+    Withdrawals(Box<Withdrawals>),
+    /// A machine.
+    Host(Host),
 }
 
 impl Profile {
@@ -67,6 +80,18 @@ impl Profile {
         Profile::Logs(Logs::new(seed, layout, errors))
     }
 
+    /// Withdrawals from cash machines, a share of them by thieves.
+    #[must_use]
+    pub fn withdrawals(seed: u64, form: Form, share: FraudShare) -> Profile {
+        Profile::Withdrawals(Box::new(Withdrawals::new(seed, form, share)))
+    }
+
+    /// What the machine that is called `name` does, by a meter.
+    #[must_use]
+    pub fn host(form: Form, name: &str, meter: Box<dyn Meter>) -> Profile {
+        Profile::Host(Host::new(form, name, meter))
+    }
+
     /// The header line, when the form has one.
     #[must_use]
     pub fn header(&self) -> Option<&str> {
@@ -78,6 +103,8 @@ impl Profile {
             Profile::Pages(pages) => pages.frame(),
             Profile::Numbers(numbers) => numbers.frame(),
             Profile::Logs(logs) => logs.frame(),
+            Profile::Withdrawals(withdrawals) => withdrawals.frame(),
+            Profile::Host(host) => host.frame(),
         }
     }
 
@@ -88,6 +115,8 @@ impl Profile {
             Profile::Pages(pages) => pages.write(row, ms, out),
             Profile::Numbers(numbers) => numbers.write(row, ms, out),
             Profile::Logs(logs) => logs.write(row, ms, out),
+            Profile::Withdrawals(withdrawals) => withdrawals.write(row, ms, out),
+            Profile::Host(host) => host.write(ms, out),
         }
     }
 }

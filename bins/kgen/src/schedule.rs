@@ -44,6 +44,22 @@ pub enum Law {
     Bursts(Box<Bursts>),
 }
 
+impl Law {
+    /// The longest time from a row to the one that is `more` rows behind it, in milliseconds, as
+    /// far as the law sets it. Bursts that may be empty are taken to hold a row every tenth time:
+    /// with at least half of them not empty, 15 rows need more than 150 bursts once in 10^24
+    /// times.
+    #[must_use]
+    pub fn span_ms(&self, more: u64) -> i64 {
+        match self {
+            Law::Clock => 0,
+            Law::Steps(step_ms) => times(*step_ms, more),
+            Law::Rate(rate) => millis(rate.due(more)),
+            Law::Bursts(bursts) => bursts.span_ms(more),
+        }
+    }
+}
+
 /// The rows of a run, one after the other.
 #[derive(Debug)]
 pub struct Schedule {
@@ -138,13 +154,13 @@ impl Bursts {
         if sizes.to == 0 {
             return Err("a burst has at least one row now and then".to_owned());
         }
-        let step_ms = step.map(Span::ms);
-        let length_ms = times(step_ms.unwrap_or(0), sizes.to - 1);
-        if length_ms > every.ms() {
+        let (every_ms, step_ms) = (every.ms(), step.map(Span::ms));
+        let draws = Draws::new(seed, SIZES_STREAM);
+        let bursts = Bursts { sizes, draws, every_ms, step_ms, opened: 0, rows: 0..0 };
+        if bursts.length_ms() > every_ms {
             return Err("with this --step a burst lasts into the next one".to_owned());
         }
-        let draws = Draws::new(seed, SIZES_STREAM);
-        Ok(Bursts { sizes, draws, every_ms: every.ms(), step_ms, opened: 0, rows: 0..0 })
+        Ok(bursts)
     }
 
     /// The end of the rows that are due, of which `next` is the first: those of the last burst,
@@ -157,6 +173,19 @@ impl Bursts {
             self.opened += 1;
         }
         self.rows.end
+    }
+
+    fn span_ms(&self, more: u64) -> i64 {
+        let bursts = match self.sizes.from {
+            0 => more.saturating_mul(10),
+            least => more.div_ceil(least),
+        };
+        times(self.every_ms, bursts).saturating_add(self.length_ms())
+    }
+
+    /// From the first row of the longest burst to its last one.
+    fn length_ms(&self) -> i64 {
+        times(self.step_ms.unwrap_or(0), self.sizes.to - 1)
     }
 
     /// When the next burst is due.
@@ -282,6 +311,23 @@ mod tests {
         assert!(Bursts::new(1, sizes(0, 0), span(1_000), None).is_err());
         assert!(Bursts::new(1, sizes(0, 3), span(1_000), Some(span(501))).is_err());
         assert!(Bursts::new(1, sizes(0, 3), span(1_000), Some(span(500))).is_ok());
+    }
+
+    #[test]
+    fn a_law_knows_how_far_apart_rows_may_lie() {
+        assert_eq!(Law::Steps(250).span_ms(4), 1_000);
+        assert_eq!(Law::Rate(Rate::new(0.5).expect("a rate")).span_ms(3), 6_000);
+        assert_eq!(bursts("1..9", "5s", None).span_ms(15), 75_000);
+        assert_eq!(bursts("2", "5s", None).span_ms(15), 40_000);
+        assert_eq!(bursts("20", "5s", Some("100ms")).span_ms(15), 6_900);
+        assert_eq!(bursts("0..9", "5s", None).span_ms(15), 750_000);
+        let mut schedule = Schedule::new(bursts("0..1", "1s", None), 200_000);
+        let mut times = Vec::new();
+        while let Due::Rows(rows) = schedule.due(at_ms(u64::MAX / 2)) {
+            times.extend(rows.map(|row| schedule.ms(row)));
+        }
+        let longest = times.windows(16).map(|rows| rows[15] - rows[0]).max().expect("rows");
+        assert!(longest < bursts("0..1", "1s", None).span_ms(15), "{longest}");
     }
 
     #[test]
