@@ -17,6 +17,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 runner-mock := kmock
 runner-kafka := kafka-run
 RUNNER := $(or $(runner-$(BROKER)),$(error BROKER is mock or kafka, not $(BROKER)))
+DEMOS := numbers logs running values fraud query host
 DEMO = RUNNER=$(RUNNER) PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/demo
 
 .PHONY: help
@@ -39,6 +40,29 @@ demo-numbers: build ## sums random numbers every 2 s, each acknowledged by the b
 .PHONY: demo-logs
 demo-logs: build ## counts ERROR lines in windows of 30 s every 10 s
 	$(DEMO)/logs.sh
+
+.PHONY: demo-running
+demo-running: build ## counts the levels of a log, said every 2 s, also while nothing comes
+	$(DEMO)/running.sh
+
+.PHONY: demo-values
+demo-values: build ## counts each value of the last 6 s, every 2 s
+	$(DEMO)/values.sh
+
+.PHONY: demo-fraud
+demo-fraud: build ## finds cards that are used too often at one machine, as they are used
+	$(DEMO)/fraud.sh
+
+.PHONY: demo-query
+demo-query: build ## answers a query with WHERE, GROUP BY, HAVING and ORDER BY over a topic
+	$(DEMO)/query.sh
+
+.PHONY: demo-host
+demo-host: build ## measures this machine, with the 95th percentile of its CPU
+	$(DEMO)/host.sh
+
+.PHONY: demos
+demos: demo $(DEMOS:%=demo-%) ## runs all demos, about a minute and a half
 
 .PHONY: test
 test: build kafka-there ## runs all tests; those on a real Kafka need Java 17 and Maven
