@@ -91,7 +91,7 @@ EXAMPLES
   kgen pages --seed 1 --with-time --step 250ms -n 1000000
                                                 three days of visits, in a moment
   kgen logs --error-share 0.5 --rate 10         a bad day
-  kgen withdrawals --seed 1 --step 1s -n 86400  a day of withdrawals with 216 cases of fraud
+  kgen withdrawals --seed 1 --step 1s -n 86400  a day of withdrawals with 214 cases of fraud
   kgen host --rate 0.2 | tee usage              CPU and memory every 5 seconds
   kgen pages --seed 1 -n 9999 --marks | swin …  with time and positions, without a broker
 

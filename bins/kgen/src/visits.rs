@@ -100,7 +100,7 @@ impl Visits {
     pub fn new(seed: u64, share: FraudShare) -> Visits {
         let mut draws = Draws::<2>::new(seed, HOLDERS_STREAM);
         let mut thieves: Vec<bool> = (0..HOLDERS).map(|holder| holder < share.thieves).collect();
-        shuffle(&mut thieves, |at| draws.of_row(at as u64)[0]);
+        shuffle(&mut thieves, |at, count| draws.of_row(at)[0].index(count));
         let holder = |(number, is_thief): (u64, bool)| {
             let [_, mut draw] = draws.of_row(number);
             Holder { is_thief, first_atm: draw.index(ATMS) }
@@ -142,9 +142,7 @@ impl Visits {
                 row.sum = sums.index(SUMS);
             }
         }
-        for at in (1..BLOCK_ROWS).rev() {
-            self.rows.swap(at, places.index(at + 1));
-        }
+        shuffle(&mut self.rows, |_, count| places.index(count));
     }
 }
 
@@ -191,16 +189,15 @@ impl Order {
         self.holders.extend(0..HOLDERS);
         let first = self.round * HOLDERS as u64;
         let draws = &mut self.draws;
-        shuffle(&mut self.holders, |at| draws.of_row(first + at as u64)[0]);
+        shuffle(&mut self.holders, |at, count| draws.of_row(first + at)[0].index(count));
     }
 }
 
 /// Puts `things` into an order of which each has the same chance (Durstenfeld, "Algorithm 235:
-/// Random permutation", 1964), with a draw for each place.
-fn shuffle<T>(things: &mut [T], mut draw: impl FnMut(usize) -> Fraction) {
-    for at in 0..things.len() {
-        let other = draw(at).index(at + 1);
-        things.swap(at, other);
+/// Random permutation", 1964), with an index below a count drawn for each place.
+fn shuffle<T>(things: &mut [T], mut draw: impl FnMut(u64, usize) -> usize) {
+    for (place, at) in (0..).zip(0..things.len()) {
+        things.swap(at, draw(place, at + 1));
     }
 }
 
@@ -256,6 +253,7 @@ mod tests {
     #[test]
     fn a_card_makes_one_visit_in_a_round_within_one_block() {
         let rows = withdrawals(6, "0.01", 3 * ROUND_ROWS);
+        let mut before = BTreeMap::new();
         for round in rows.chunks(usize::try_from(ROUND_ROWS).expect("few")) {
             let mut visitors = BTreeMap::new();
             for (block, rows) in round.chunks(BLOCK_ROWS).enumerate() {
@@ -265,6 +263,10 @@ mod tests {
             }
             assert_eq!(visitors.len(), HOLDERS);
             assert!(visitors.values().all(|blocks| *blocks == [blocks[0]; VISIT_ROWS]));
+            // By chance a card comes in the same block again once in 250 times.
+            let same = visitors.iter().filter(|(card, blocks)| before.get(*card) == Some(*blocks));
+            assert!(same.count() < 20);
+            before = visitors;
         }
     }
 
@@ -278,6 +280,9 @@ mod tests {
         };
         check("sums", 1, SUMS, &|at| rows[at].sum);
         check("sums by place", 1, SUMS * BLOCK_ROWS, &|at| rows[at].sum * 16 + at % 16);
+        let pair = |at: usize| rows[at].sum / 5 * 10 + rows[(at + 1) % rows.len()].sum / 5;
+        check("sums of a pair", BLOCK_ROWS, 100, &pair);
+        check("sums across blocks", BLOCK_ROWS, 100, &|at| pair(at + BLOCK_ROWS - 1));
         // The rows of a visit tell of each other, so one is taken of each block.
         check("machines", BLOCK_ROWS, ATMS, &|at| rows[at].atm);
         check("holders", BLOCK_ROWS, 100, &|at| rows[at].holder % 100);
@@ -311,6 +316,20 @@ mod tests {
         };
         assert_uniform("honest", &machines("0")[2..=4]);
         assert_uniform("thefts", &machines("1")[1..=2]);
+    }
+
+    #[test]
+    fn every_order_has_the_same_chance() {
+        let mut draws = Draws::<1>::new(10, 0);
+        let mut counts = BTreeMap::new();
+        for row in 0..24_000 {
+            let [mut draw] = draws.of_row(row);
+            let mut order = [0, 1, 2, 3];
+            shuffle(&mut order, |_, count| draw.index(count));
+            *counts.entry(order).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 24);
+        assert_uniform("orders", &counts.into_values().collect::<Vec<_>>());
     }
 
     #[test]
