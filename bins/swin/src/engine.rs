@@ -213,11 +213,6 @@ impl Engine {
         self.clear();
         self.partitions = partitions.max(1);
         self.timeline.assign(partitions);
-        match &mut self.kind {
-            Kind::Sessions(sessions) => sessions.assign(self.partitions),
-            Kind::Ranges(ranges) => ranges.assign(self.partitions),
-            _ => {}
-        }
         self.begin_telling(self.timeline.clock());
     }
 
@@ -240,11 +235,6 @@ impl Engine {
     pub fn add_partition(&mut self) {
         self.partitions += 1;
         self.timeline.add_partition();
-        match &mut self.kind {
-            Kind::Sessions(sessions) => sessions.add_partition(),
-            Kind::Ranges(ranges) => ranges.add_partition(),
-            _ => {}
-        }
     }
 
     /// Leaves a partition out of the watermark, or takes it in again.
@@ -268,8 +258,9 @@ impl Engine {
     /// Sees the row of `partition` in `line` at `time`; returns whether something is due.
     #[inline]
     pub fn see(&mut self, partition: usize, time: i64, line: u64) -> bool {
+        self.timeline.see(partition, time, line);
         // A row that does not count moves time too, and what is told without rows.
-        if self.timeline.see(partition, time, line) {
+        if self.has_event_time() {
             self.begin_telling(time);
         }
         self.is_due()
@@ -334,7 +325,7 @@ impl Engine {
             Kind::Running(_) => {
                 time < now && self.settings.every.is_some() && self.has_event_time()
             }
-            Kind::Sessions(sessions) => sessions.is_late(partition, key, (time, now), &self.store),
+            Kind::Sessions(sessions) => sessions.is_late(key, (time, now), &self.store),
             Kind::Ranges(_) => time < now,
             Kind::Blocks(_) => false,
         };
@@ -542,19 +533,19 @@ impl Engine {
         Ok(())
     }
 
-    /// A snapshot was loaded: finds what is due.
-    pub(crate) fn restored(&mut self, empty: Option<i64>) {
-        let (now, oldest) = (self.timeline.now(), self.store.oldest_pane());
+    /// A snapshot was loaded, in which `due` was what no row brings: finds what is due.
+    pub(crate) fn restored(&mut self, due: Option<i64>) {
+        let oldest = self.store.oldest_pane();
+        // Windows that were written for all partitions are over, whatever the time is now.
+        let told = (0..self.partitions).map(|partition| self.results.told(partition)).min();
+        let told = told.unwrap_or(NOT_YET);
         match &mut self.kind {
             Kind::Sliding(sliding) if sliding.window().is_some() => {
-                sliding.restored(oldest, now, empty);
+                sliding.restored(oldest, told, due);
             }
-            Kind::Cumulating(cumulating) => {
-                let due = oldest.map(|pane| cumulating.window().first_end(pane.max(now)));
-                cumulating.restored_due(empty.unwrap_or(i64::MAX).min(due.unwrap_or(i64::MAX)));
-            }
+            Kind::Cumulating(cumulating) => cumulating.restored_due(oldest, told, due),
             Kind::Running(running) => {
-                if let Some(due) = empty {
+                if let Some(due) = due {
                     running.restored_due(due);
                 }
             }

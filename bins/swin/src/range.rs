@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use row::key::Key;
 use row::value::Value;
-use smallvec::SmallVec;
 
 use crate::aggregate::{Aggregate, Stamp};
 use crate::results::{Halt, Sink, Telling};
@@ -27,7 +26,6 @@ pub struct Ranges {
     /// Whether a key that was written is so again only when `--having` has been false, or its
     /// window empty.
     once: bool,
-    partitions: usize,
     waiting: BTreeMap<Stamp, Id>,
     stacks: Vec<Stacks>,
     /// When to look whether a key still has rows that may be in a window.
@@ -37,28 +35,17 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// No rows yet, in one partition.
+    /// No rows yet.
     #[must_use]
     pub fn new(width: i64, once: bool) -> Ranges {
         Ranges {
             width,
             once,
-            partitions: 1,
             waiting: BTreeMap::new(),
             stacks: Vec::new(),
             expiry: BinaryHeap::new(),
             added: None,
         }
-    }
-
-    /// Forgets all rows and begins with so many partitions.
-    pub fn assign(&mut self, partitions: usize) {
-        *self = Ranges { partitions, ..Ranges::new(self.width, self.once) };
-    }
-
-    /// One partition more.
-    pub fn add_partition(&mut self) {
-        self.partitions += 1;
     }
 
     /// The time of the first row that waits; [`i64::MAX`] when none does.
@@ -136,7 +123,7 @@ impl Ranges {
 
     /// Writes the result of the newest row of a key, at `time`.
     fn look<S: Sink>(&mut self, id: Id, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
-        let ids = self.siblings(id, tell.store);
+        let ids = tell.store.siblings(id);
         let mut merged: Option<Vec<Aggregate>> = None;
         for &id in &ids {
             self.evict(id, time.saturating_sub(self.width), tell.store);
@@ -179,15 +166,6 @@ impl Ranges {
             }
         }
         Ok(())
-    }
-
-    /// The entries of a key over all partitions, by partition.
-    fn siblings(&self, id: Id, store: &Store) -> SmallVec<[Id; 4]> {
-        if self.partitions == 1 {
-            return SmallVec::from_slice(&[id]);
-        }
-        let key = Key::new(&store.entry(id).key);
-        (0..self.partitions).filter_map(|partition| store.find(partition, key)).collect()
     }
 
     /// Lets the rows of a key before `from` go that no window to come has.

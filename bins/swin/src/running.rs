@@ -39,14 +39,10 @@ impl Totals {
     fn fold(&mut self, to: Pane, expiry: Option<Expiry>, store: &mut Store) -> Result<(), Halt> {
         while let Some((pane, taken)) = store.take_pane(to) {
             for (id, group) in taken {
-                let mut rest = store.entry(id).rest();
-                if let (Some(total), Some(expiry)) = (rest.group, expiry)
-                    && expiry.of(last_of(total, store)) <= pane
-                {
-                    store.groups_mut().give(total);
-                    rest.group = Some(store.groups_mut().make());
+                if expiry.is_some_and(|expiry| expiry.of(last_seen(id, store)) <= pane) {
+                    start_anew(id, store);
                 }
-                let total = rest.group.unwrap_or_else(|| {
+                let total = store.entry(id).rest().group.unwrap_or_else(|| {
                     self.ids.push(id);
                     self.sorted = false;
                     store.groups_mut().make()
@@ -64,19 +60,18 @@ impl Totals {
     }
 
     /// Forgets the keys for which this says so.
-    fn forget(&mut self, store: &mut Store, mut gone: impl FnMut(Group, &Store) -> bool) {
-        self.ids.retain(|&id| {
-            let Some(total) = store.entry(id).rest().group.filter(|&total| gone(total, store))
-            else {
-                return true;
-            };
-            store.set_rest(id, Rest::default());
-            store.groups_mut().give(total);
+    fn forget(&mut self, store: &mut Store, gone: impl Fn(Id, &Store) -> bool) {
+        let (gone, kept): (Vec<Id>, Vec<Id>) = self.ids.iter().partition(|&&id| gone(id, store));
+        self.ids = kept;
+        for id in gone {
+            if let Some(total) = store.entry(id).rest().group {
+                store.set_rest(id, Rest::default());
+                store.groups_mut().give(total);
+            }
             if store.is_bare(id) {
                 store.remove(id);
             }
-            false
-        });
+        }
     }
 
     /// The keys with their totals, sorted; when `changed` is asked, only those of which some
@@ -96,10 +91,26 @@ impl Totals {
     }
 }
 
-/// The last time of a group that has its extent.
-fn last_of(group: Group, store: &Store) -> i64 {
-    let extent = store.groups().get(group).last().and_then(|cell| cell.extent());
-    extent.map_or(i64::MAX / 2, |(_, last, _)| last)
+/// The time of the last row of a key that was folded, in whichever partition.
+fn last_seen(id: Id, store: &Store) -> i64 {
+    let totals = store.siblings(id).into_iter().filter_map(|id| store.entry(id).rest().group);
+    let extents = totals.filter_map(|total| store.groups().get(total).last()?.extent());
+    extents.map(|(_, last, _)| last).max().unwrap_or(NEVER)
+}
+
+/// Later than all times.
+const NEVER: i64 = i64::MAX / 2;
+
+/// Begins a key's totals anew in all partitions.
+fn start_anew(id: Id, store: &mut Store) {
+    for id in store.siblings(id) {
+        let rest = store.entry(id).rest();
+        if let Some(total) = rest.group {
+            store.groups_mut().give(total);
+            let group = Some(store.groups_mut().make());
+            store.set_rest(id, Rest { group, ..rest });
+        }
+    }
 }
 
 /// Everything since the beginning.
@@ -176,8 +187,7 @@ impl Running {
     ) -> Result<(), Halt> {
         self.totals.fold(to, self.expiry, tell.store)?;
         if let Some(expiry) = self.expiry {
-            self.totals
-                .forget(tell.store, |total, store| expiry.of(last_of(total, store)) <= until);
+            self.totals.forget(tell.store, |id, store| expiry.of(last_seen(id, store)) <= until);
         }
         let results = self.totals.results(self.changes, tell.store);
         tell.write(&results, until, &[Value::Int(until)])?;
@@ -278,8 +288,10 @@ impl Cumulating {
         self.totals.restored(id);
     }
 
-    /// A snapshot was loaded in which this was due.
-    pub fn restored_due(&mut self, due: i64) {
-        self.due = self.due.min(due);
+    /// A snapshot was loaded: rows since `oldest` are there, windows that end by `told` were
+    /// written, and the totals are due again at `due`.
+    pub fn restored_due(&mut self, oldest: Option<Pane>, told: i64, due: Option<i64>) {
+        let pane = oldest.map(|pane| self.window.first_end(pane.max(told)));
+        self.due = [pane, due].into_iter().flatten().fold(self.due, i64::min);
     }
 }

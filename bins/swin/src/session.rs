@@ -22,7 +22,6 @@ pub struct Sessions {
     gap: i64,
     /// Whether results say if they are final.
     early: bool,
-    partitions: usize,
     /// When to look at a session again: its end as it was then, its key, its first time.
     ends: BinaryHeap<Reverse<(i64, Id, Pane)>>,
 }
@@ -36,20 +35,10 @@ struct Whole {
 }
 
 impl Sessions {
-    /// No rows yet, in one partition.
+    /// No rows yet.
     #[must_use]
     pub fn new(gap: i64, early: bool) -> Sessions {
-        Sessions { gap, early, partitions: 1, ends: BinaryHeap::new() }
-    }
-
-    /// Forgets all sessions and begins with so many partitions.
-    pub fn assign(&mut self, partitions: usize) {
-        *self = Sessions { partitions, ..Sessions::new(self.gap, self.early) };
-    }
-
-    /// One partition more.
-    pub fn add_partition(&mut self) {
-        self.partitions += 1;
+        Sessions { gap, early, ends: BinaryHeap::new() }
     }
 
     /// When a session may close next; [`i64::MAX`] when there is none.
@@ -59,25 +48,17 @@ impl Sessions {
         self.ends.peek().map_or(i64::MAX, |&Reverse((end, ..))| end.saturating_add(1))
     }
 
-    /// Whether a row of `key` at `time` is late when the time is `now` in its partition: it counts
-    /// in a session that is still open, wherever that is.
+    /// Whether a row of `key` at `time` is late when the time is `now`: it counts in a session
+    /// that is still open, in whichever partition.
     #[inline]
     #[must_use]
-    pub fn is_late(
-        &self,
-        partition: usize,
-        key: Key<'_>,
-        (time, now): (i64, i64),
-        store: &Store,
-    ) -> bool {
-        time.saturating_add(self.gap) < now && !self.is_near(partition, key, time, store)
+    pub fn is_late(&self, key: Key<'_>, (time, now): (i64, i64), store: &Store) -> bool {
+        time.saturating_add(self.gap) < now && !self.is_near(key, time, store)
     }
 
     #[cold]
-    fn is_near(&self, partition: usize, key: Key<'_>, time: i64, store: &Store) -> bool {
-        let partitions = (0..self.partitions).chain([partition]);
-        let mut ids = partitions.filter_map(|partition| store.find(partition, key));
-        ids.any(|id| !self.near(id, time, store).is_empty())
+    fn is_near(&self, key: Key<'_>, time: i64, store: &Store) -> bool {
+        store.find_all(key).into_iter().any(|id| !self.near(id, time, store).is_empty())
     }
 
     /// The session that a row of `key` at `time` is added to.
@@ -236,12 +217,10 @@ impl Sessions {
         let (id, first, group) = part;
         let end = |group| last_of(group, store).saturating_add(self.gap);
         let mut whole = Whole { span: first..end(group), parts: vec![part] };
-        if self.partitions == 1 {
+        let siblings = store.siblings(id);
+        if siblings.len() == 1 {
             return whole;
         }
-        let key = Key::new(&store.entry(id).key);
-        let siblings: Vec<Id> =
-            (0..self.partitions).filter_map(|partition| store.find(partition, key)).collect();
         let mut grown = true;
         while std::mem::take(&mut grown) {
             for &sibling in &siblings {

@@ -236,11 +236,11 @@ impl Sliding {
         (self.empty != Empty::Silent && self.due != i64::MAX).then_some(self.due)
     }
 
-    /// A snapshot was loaded: rows since `oldest` are there while it is `now`, and windows without
-    /// rows are due from `empty` on.
-    pub fn restored(&mut self, oldest: Option<Pane>, now: i64, empty: Option<i64>) {
+    /// A snapshot was loaded: rows since `oldest` are there, windows that end by `told` were
+    /// written, and windows without rows are due from `empty` on.
+    pub fn restored(&mut self, oldest: Option<Pane>, told: i64, empty: Option<i64>) {
         if let Some(pane) = oldest {
-            self.due = self.due.min(self.first_due(pane, now));
+            self.due = self.due.min(self.first_due(pane, told));
         }
         if let Some(empty) = empty
             && self.empty != Empty::Silent

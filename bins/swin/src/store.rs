@@ -38,6 +38,8 @@ pub struct Store {
     /// The keys that have something in a pane.
     touched: BTreeMap<Pane, Vec<Id>>,
     limits: Limits,
+    /// How many input partitions have had keys, at least.
+    partitions: usize,
     /// What changed since the last snapshot, when snapshots are taken.
     changes: Option<Changes>,
 }
@@ -155,6 +157,7 @@ impl Store {
             groups: Groups::new(empty),
             touched: BTreeMap::new(),
             limits,
+            partitions: 1,
             changes: None,
         }
     }
@@ -232,6 +235,21 @@ impl Store {
         found.copied()
     }
 
+    /// The entries of `key` in all partitions, the lowest first.
+    #[must_use]
+    pub fn find_all(&self, key: Key<'_>) -> SmallVec<[Id; 4]> {
+        (0..self.partitions).filter_map(|partition| self.find(partition, key)).collect()
+    }
+
+    /// The entries of a key in all partitions, the lowest first.
+    #[must_use]
+    pub fn siblings(&self, id: Id) -> SmallVec<[Id; 4]> {
+        if self.partitions == 1 {
+            return SmallVec::from_slice(&[id]);
+        }
+        self.find_all(Key::new(&self.entry(id).key))
+    }
+
     /// Finds or makes a key of a partition.
     ///
     /// # Errors
@@ -288,6 +306,7 @@ impl Store {
         let mut bytes = SmallVec::with_capacity(key.rest().len() + 1);
         bytes.push(key.tag());
         bytes.extend_from_slice(key.rest());
+        self.partitions = self.partitions.max(partition + 1);
         let (older, rest) = (VecDeque::new(), Rest::default());
         let entry = Entry { partition, key: bytes, newest: None, older, rest };
         let id = if let Some(id) = self.free.pop() {
