@@ -58,8 +58,8 @@ starts, and at the end. Rows that come after that are late and counted.
 removes the key. The ranking is written at each multiple of D and at the end; in a marked stream \
 behind swin each time swin has written its rows.
   3. With --tally the rows of each key are counted, of whatever window, and the keys ranked by \
-that: at the end, and with --upsert or --every also before, as in 2. Columns are the rank, the key (line, without \
---key) and count; EXPR may use them.
+that: at the end, and with --upsert or --every also before, as in 2. Columns are the rank, the key \
+(line, without --key) and count; EXPR may use them.
   4. Else all rows are ranked once, at the end.
 With --per each value of F has a ranking of its own, and keys of its own; the rankings are \
 written one after the other, by the bytes of F, NULL first. --changes leaves out what is as in \
