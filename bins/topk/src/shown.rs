@@ -110,7 +110,12 @@ impl Shown {
             (group <= key.len()).then_some(Seat { rank, score, group, partition, round: 0, filing })
         };
         let Some(seat) = seat() else { return false };
-        self.seats.insert(key, seat);
+        // Another copy may have shown the same key, before this one had both partitions.
+        let other = self.seats.insert(key.clone(), seat);
+        if let Some(other) = other.and_then(|other| other.filing.at()).filter(|&other| other != at)
+        {
+            self.gone.push(Entry::deleted(other, entry_key(&key)));
+        }
         true
     }
 }
@@ -174,6 +179,9 @@ mod tests {
         let mut again = Shown::default();
         assert!(again.restore(0, b"a2".to_vec(), &entries[0].value));
         assert!(!again.restore(0, b"a2".to_vec(), &Value::Null));
+        let mut both = again.clone();
+        assert!(both.restore(1, b"a2".to_vec(), &entries[0].value));
+        assert_eq!(both.gone, [Entry::deleted(0, json!(["last", "a2"]))]);
         assert_eq!(changes(&mut again, &[(1, "a2", 8)]), "");
         entries.clear();
         let _ = changes(&mut again, &[]);
