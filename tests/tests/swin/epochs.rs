@@ -99,15 +99,28 @@ fn check_lines(items: &[Item]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What has to be the same however the stream was cut: rows with their partitions, times that
-/// are new behind `after`, and bad and late rows.
-fn essence(items: &[Item], after: i64) -> Vec<&Item> {
-    let is_essential = |item: &&Item| match item {
-        Item::Row(..) | Item::Letter(_) => true,
-        Item::Closed(until) => *until > after,
-        Item::State(_) | Item::Barrier(_) | Item::Begin => false,
-    };
+/// What has to be the same wherever barriers fall: rows with their partitions, closed windows,
+/// and bad and late rows.
+fn essence(items: &[Item]) -> Vec<&Item> {
+    let is_essential =
+        |item: &&Item| matches!(item, Item::Row(..) | Item::Letter(_) | Item::Closed(_));
     items.iter().filter(is_essential).collect()
+}
+
+/// What has to be the same after a restart, and the last time that is said to be closed: the head
+/// repeats its last tick then, so that a time may be said to be closed sooner.
+fn rest(items: &[Item]) -> (Vec<&Item>, Option<i64>) {
+    let is_rest = |item: &&Item| matches!(item, Item::Row(..) | Item::Letter(_));
+    (items.iter().filter(is_rest).collect(), items.iter().filter_map(closed).max())
+}
+
+/// Barriers are lines too, and are counted with those of bad rows.
+fn without_numbers(said: &str) -> String {
+    let words = said.split(' ').scan("", |before, word| {
+        let is_number = std::mem::replace(before, word) == "line";
+        Some(if is_number { "N" } else { word })
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 fn case() -> BoxedStrategy<Case> {
@@ -148,9 +161,8 @@ proptest! {
         let items = items(&run(&args, &input)?.stdout);
         check_lines(&items)?;
         let begin = items.iter().rposition(|item| *item == Item::Begin).expect("it begins");
-        let closed = whole.closed(epoch);
-        let told = essence(&items[begin..], closed);
-        prop_assert_eq!(told, essence(whole.behind(epoch), closed), "swin {}", args.join(" "));
+        let told = rest(&items[begin..]);
+        prop_assert_eq!(told, rest(whole.behind(epoch)), "swin {}", args.join(" "));
     }
 
     #[test]
@@ -160,9 +172,10 @@ proptest! {
         others in barriers(),
     ) {
         let (one, other) = (Whole::run(&case, &barriers)?, Whole::run(&case, &others)?);
-        let essences = [&one, &other].map(|whole| essence(&whole.items, i64::MIN));
+        let essences = [&one, &other].map(|whole| essence(&whole.items));
         prop_assert_eq!(&essences[0], &essences[1], "swin {}", case.job.args().join(" "));
-        prop_assert_eq!(one.ended.stderr, other.ended.stderr);
+        let said = [&one, &other].map(|whole| without_numbers(&whole.ended.stderr));
+        prop_assert_eq!(&said[0], &said[1]);
     }
 
     #[test]
@@ -181,10 +194,9 @@ proptest! {
         let restores = output::restores(&whole.items, epoch, |_| true);
         let writer = whole.writers[epoch - 1].clone();
         let input = whole.rest(&case, epoch, writer.resume(false, |_| true, &restores));
-        let rest = run(&SECOND, &run(&case.job.args(), &input)?.stdout)?;
-        let closed = whole.closed(epoch);
-        let told = output::items(&rest.stdout);
-        prop_assert_eq!(essence(&told, closed), essence(whole.behind(epoch), closed));
+        let again = run(&SECOND, &run(&case.job.args(), &input)?.stdout)?;
+        let told = output::items(&again.stdout);
+        prop_assert_eq!(rest(&told), rest(whole.behind(epoch)));
     }
 
     #[test]
