@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::cuts::{self, Cuts};
 use crate::envelope::{About, Envelope};
 use crate::pattern::Pattern;
+use crate::scan::{self, Member, Scanner};
 use crate::schema::{Column, Layout, Schema, Separator, is_blank};
 use crate::value::{Fault, Number, Value, read_number, read_plain_digits, read_short_float};
 
@@ -470,12 +471,48 @@ impl Places {
         scratch: &mut Vec<u8>,
     ) -> Result<(), Bad> {
         self.slots.fill(Slot::default());
+        if self.scan_json(line, members).is_some() {
+            return Ok(());
+        }
+        self.slots.fill(Slot::default());
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         let Places { positions, slots, .. } = self;
         let found = Object { line, members, positions, slots, scratch };
         let bad = |error: serde_json::Error| Bad::Json(error.to_string());
         found.deserialize(&mut deserializer).map_err(bad)?;
         deserializer.end().map_err(bad)
+    }
+
+    /// Reads an object as nearly all are; `None`, with scraps in the slots, when it is no such.
+    fn scan_json(&mut self, line: &[u8], members: &Members) -> Option<()> {
+        let mut scanner = Scanner::new(line)?;
+        let mut position = 0;
+        while let Some(Member { name, kind, value }) = scanner.next(position == 0)? {
+            let asked = members.named(name);
+            let place = || match kind {
+                scan::Kind::Null => Slot::default(),
+                scan::Kind::String => slot_at(value.start + 1, value.end - 1, Kind::Str),
+                scan::Kind::Number => slot_at(value.start, value.end, Kind::Text),
+                _ => slot_at(value.start, value.end, Kind::Json),
+            };
+            match asked {
+                Named::Unasked => {}
+                Named::Plain(asked) => {
+                    if kind == scan::Kind::Object && !asked.inner.wanted.is_empty() {
+                        return None;
+                    }
+                    if let Some(slot) = asked.slot {
+                        self.slots[usize::from(slot)] = place();
+                    }
+                }
+                Named::Base64(_) => return None,
+            }
+            if !self.positions.is_empty() {
+                self.put(position, place());
+            }
+            position += 1;
+        }
+        Some(())
     }
 }
 
@@ -520,11 +557,11 @@ pub(crate) fn cut_csv(line: &[u8], separator: u8) -> Result<Vec<Vec<u8>>, Bad> {
 /// The members of JSON objects that are asked for.
 #[derive(Debug, Default)]
 struct Members {
-    wanted: Vec<Member>,
+    wanted: Vec<Asked>,
 }
 
 #[derive(Debug)]
-struct Member {
+struct Asked {
     name: String,
     /// The name under which bytes that are not UTF-8 travel.
     name_b64: String,
@@ -533,13 +570,27 @@ struct Member {
 }
 
 impl Members {
+    /// What a member called `name` means.
+    #[inline]
+    fn named(&self, name: &[u8]) -> Named<'_> {
+        for member in &self.wanted {
+            if member.name.as_bytes() == name {
+                return Named::Plain(member);
+            }
+            if member.name_b64.as_bytes() == name {
+                return Named::Base64(member);
+            }
+        }
+        Named::Unasked
+    }
+
     fn want(&mut self, path: &[String], slot: u16) {
         let [name, rest @ ..] = path else { return };
         let known = self.wanted.iter().position(|member| member.name == *name);
         let at = known.unwrap_or_else(|| {
             let name_b64 = format!("{name}_b64");
             let member =
-                Member { name: name.clone(), name_b64, slot: None, inner: Members::default() };
+                Asked { name: name.clone(), name_b64, slot: None, inner: Members::default() };
             self.wanted.push(member);
             self.wanted.len() - 1
         });
@@ -554,8 +605,8 @@ impl Members {
 /// What the name of a member means.
 enum Named<'m> {
     Unasked,
-    Plain(&'m Member),
-    Base64(&'m Member),
+    Plain(&'m Asked),
+    Base64(&'m Asked),
 }
 
 /// Finds a name among the members without keeping it.
@@ -578,15 +629,7 @@ impl<'m> Visitor<'_> for Name<'m> {
 
     #[inline]
     fn visit_str<E>(self, name: &str) -> Result<Named<'m>, E> {
-        for member in &self.0.wanted {
-            if member.name == name {
-                return Ok(Named::Plain(member));
-            }
-            if member.name_b64 == name {
-                return Ok(Named::Base64(member));
-            }
-        }
-        Ok(Named::Unasked)
+        Ok(self.0.named(name.as_bytes()))
     }
 }
 
@@ -642,7 +685,7 @@ impl<'de> Visitor<'de> for Object<'_> {
 
 impl Object<'_> {
     /// Puts a member's value where it was asked for, and looks inside it.
-    fn member(&mut self, member: &Member, raw: &str) {
+    fn member(&mut self, member: &Asked, raw: &str) {
         if let Some(slot) = member.slot {
             self.slots[usize::from(slot)] = self.place(raw);
         }
@@ -676,7 +719,7 @@ impl Object<'_> {
         }
     }
 
-    fn base64(&mut self, member: &Member, raw: &str) {
+    fn base64(&mut self, member: &Asked, raw: &str) {
         let Some(slot) = member.slot else { return };
         let text: String = serde_json::from_str(raw).unwrap_or_default();
         if let Ok(bytes) = BASE64.decode(text) {
@@ -695,6 +738,8 @@ impl Object<'_> {
 mod tests {
     use super::*;
     use crate::schema::{Form, Options, separator};
+    use proptest::collection::vec;
+    use proptest::prelude::*;
 
     /// The fields `columns` of `line`, as text with `-` for NULL, or why there are none.
     fn fields(options: &Options, line: &str, columns: &[&str]) -> Result<String, String> {
@@ -768,6 +813,28 @@ mod tests {
         assert_eq!(fields(&options, line, &columns), Ok("[1,2]|x\ty|-|true|1.50|7|-|true".into()));
         assert!(fields(&options, "{\"a\":1", &["a"]).is_err());
         assert!(fields(&options, "{\"a\":1} 2", &["a"]).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn a_scanned_row_is_the_row_that_serde_reads(
+            members in vec((
+                "a|b|c|c_b64|d",
+                "1|-0.5|\"x\"|\"\\\\n\"|null|true|\\[1,\\]?|\\{\"b\":[0-9]\\}",
+            ), 0..5),
+        ) {
+            let members: Vec<_> = members.iter().map(|(n, v)| format!("\"{n}\":{v}")).collect();
+            let line = format!("{{{}}}", members.join(","));
+            // Only serde takes a line that starts with a blank.
+            let blank = format!(" {line}");
+            let read = |line: &str| {
+                let mut reader = Reader::new(Schema::json());
+                let slots = ["a", "a.b", "b", "c", "$1", "$3"].map(|name| reader.slot(name));
+                let row = reader.read(line.as_bytes()).ok()?;
+                Some(slots.map(|slot| row.field(slot.expect("a slot")).into_owned()))
+            };
+            prop_assert_eq!(read(&line), read(&blank), "{}", line);
+        }
     }
 
     #[test]

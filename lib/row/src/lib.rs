@@ -13,6 +13,7 @@ pub mod key;
 pub mod member;
 pub mod pattern;
 pub mod record_key;
+mod scan;
 pub mod schema;
 pub mod sql;
 pub mod table;

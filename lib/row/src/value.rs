@@ -156,8 +156,9 @@ fn read_long_digits(digits: &[u8]) -> Option<i64> {
 const POWERS_OF_TEN: [i64; 9] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
 
-/// The value of eight digits, the first in the lowest byte, computed on all at once: neighbours are joined to pairs, pairs to
-/// fours, fours to eight (as in Lemire, "Quickly parsing eight digits", 2018).
+/// The value of eight digits, the first in the lowest byte, computed on all at once: neighbours
+/// are joined to pairs, pairs to fours, fours to eight (as in Lemire, "Quickly parsing eight
+/// digits", 2018).
 #[inline]
 fn read_eight_digits(bytes: u64) -> Option<i64> {
     let zeros = bytes & 0xf0f0_f0f0_f0f0_f0f0;
