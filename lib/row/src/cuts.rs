@@ -5,7 +5,7 @@
 pub(crate) const BYTES_MAX: usize = 64;
 
 /// The places of a byte in a line, the first one first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cuts(u64);
 
 impl Cuts {

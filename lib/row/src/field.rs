@@ -487,7 +487,8 @@ impl Places {
     fn scan_json(&mut self, line: &[u8], members: &Members) -> Option<()> {
         let mut scanner = Scanner::new(line)?;
         let mut position = 0;
-        while let Some(Member { name, kind, value }) = scanner.next(position == 0)? {
+        while scanner.more(position == 0)? {
+            let Member { name, kind, value } = scanner.member()?;
             let asked = members.named(name);
             let place = || match kind {
                 scan::Kind::Null => Slot::default(),

@@ -51,16 +51,22 @@ impl<'a> Scanner<'a> {
         (line.first() == Some(&b'{')).then_some(Scanner { line, at: 1 })
     }
 
-    /// The next member; `first` tells whether it would be the first one. `Some(None)` says that
-    /// the object and with it the line has ended.
+    /// Whether there is another member, for [`Scanner::member`] to take; `first` tells whether it
+    /// would be the first one. If not, the object and with it the line has ended.
     #[inline]
-    pub(crate) fn next(&mut self, first: bool) -> Option<Option<Member<'a>>> {
-        if !self.goes_on(b'}', first)? {
+    pub(crate) fn more(&mut self, first: bool) -> Option<bool> {
+        let more = self.goes_on(b'}', first)?;
+        if !more {
             self.skip_blanks();
-            return (self.at == self.line.len()).then_some(None);
         }
-        let (name, kind, value) = self.member(1)?;
-        Some(Some(Member { name, kind, value }))
+        (more || self.at == self.line.len()).then_some(more)
+    }
+
+    /// The member that comes now.
+    #[inline]
+    pub(crate) fn member(&mut self) -> Option<Member<'a>> {
+        let (name, kind, value) = self.pair(1)?;
+        Some(Member { name, kind, value })
     }
 
     /// Whether there is another element before `end`; takes the comma, or the end.
@@ -82,7 +88,7 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    fn member(&mut self, depth: u8) -> Option<(&'a [u8], Kind, Range<usize>)> {
+    fn pair(&mut self, depth: u8) -> Option<(&'a [u8], Kind, Range<usize>)> {
         let start = self.at + 1;
         self.string()?;
         let name = &self.line[start..self.at - 1];
@@ -124,7 +130,7 @@ impl<'a> Scanner<'a> {
         self.at += 1;
         let mut first = true;
         while self.goes_on(b'}', first)? {
-            self.member(depth)?;
+            self.pair(depth)?;
             first = false;
         }
         Some(())
@@ -210,8 +216,8 @@ impl<'a> Scanner<'a> {
 #[inline]
 fn special_bytes(word: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    let quote = word ^ (ONES * b'"' as u64);
-    let backslash = word ^ (ONES * b'\\' as u64);
+    let quote = word ^ u64::from_le_bytes([b'"'; 8]);
+    let backslash = word ^ u64::from_le_bytes([b'\\'; 8]);
     let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
     (below(quote, 1) | below(backslash, 1) | below(word, 0x20) | word) & (ONES * 0x80)
 }
@@ -243,7 +249,8 @@ mod tests {
     fn scanned(line: &[u8]) -> Option<Vec<(String, String)>> {
         let mut scanner = Scanner::new(line)?;
         let mut members = Vec::new();
-        while let Some(member) = scanner.next(members.is_empty())? {
+        while scanner.more(members.is_empty())? {
+            let member = scanner.member()?;
             let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("ASCII");
             members.push((text(member.name), text(&line[member.value])));
         }
