@@ -266,6 +266,11 @@ impl Engine {
         self.is_due()
     }
 
+    /// A row came that has no time: the input is not silent.
+    pub fn hear(&mut self) {
+        self.timeline.hear();
+    }
+
     /// Sees a row at `time` in every partition.
     pub fn see_everywhere(&mut self, time: i64) {
         if self.has_event_time() {

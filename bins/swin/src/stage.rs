@@ -267,6 +267,9 @@ impl Stage {
             out.own_mark(&Mark::Bad(self.dead_letter(reason.to_string(), row)));
         }
         self.losses.add_bad(number, reason.clone());
+        if let Job::Windows(engine) = &mut self.job {
+            engine.hear();
+        }
         Ok(())
     }
 

@@ -189,9 +189,8 @@ impl Timeline {
     /// Sees the row of `partition` in `line` at `time`.
     #[inline]
     pub fn see(&mut self, partition: usize, time: i64, line: u64) {
-        self.last_row = self.now;
+        self.hear();
         let Some(watermark) = &mut self.event else { return };
-        self.silent_from = NOT_YET;
         if let Some(future_ms) = self.pace.future_ms
             && self.now != NOT_YET
             && time > self.now.saturating_add(future_ms)
@@ -200,6 +199,13 @@ impl Timeline {
             return;
         }
         watermark.see(partition, time, line);
+    }
+
+    /// A row came: the input is not silent.
+    #[inline]
+    pub fn hear(&mut self) {
+        self.last_row = self.now;
+        self.silent_from = NOT_YET;
     }
 
     /// Sees a row at `time` in every partition.

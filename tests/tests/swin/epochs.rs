@@ -107,11 +107,11 @@ fn essence(items: &[Item]) -> Vec<&Item> {
     items.iter().filter(is_essential).collect()
 }
 
-/// What has to be the same after a restart, and the last time that is said to be closed: the head
-/// repeats its last tick then, so that a time may be said to be closed sooner.
-fn rest(items: &[Item]) -> (Vec<&Item>, Option<i64>) {
+/// What has to be the same after a restart. When times are said to be closed is not: the head
+/// repeats its last tick then.
+fn rest(items: &[Item]) -> Vec<&Item> {
     let is_rest = |item: &&Item| matches!(item, Item::Row(..) | Item::Letter(_));
-    (items.iter().filter(is_rest).collect(), items.iter().filter_map(closed).max())
+    items.iter().filter(is_rest).collect()
 }
 
 /// Barriers are lines too, and are counted with those of bad rows.
@@ -196,7 +196,12 @@ proptest! {
         let input = whole.rest(&case, epoch, writer.resume(false, |_| true, &restores));
         let again = run(&SECOND, &run(&case.job.args(), &input)?.stdout)?;
         let told = output::items(&again.stdout);
-        prop_assert_eq!(rest(&told), rest(whole.behind(epoch)));
+        // What the first says to be closed sooner, the second closes sooner.
+        let apart = |items: &'_ [Item]| -> (Vec<Item>, Vec<Item>) {
+            let all = rest(items).into_iter().cloned();
+            all.partition(|item| matches!(item, Item::Row(..)))
+        };
+        prop_assert_eq!(apart(&told), apart(whole.behind(epoch)));
     }
 
     #[test]
