@@ -1,5 +1,6 @@
 //! The borders that windows start and end at: multiples of a length, or days of a calendar.
 
+use std::fmt;
 use std::num::NonZeroI64;
 use std::str::FromStr;
 
@@ -30,6 +31,16 @@ pub struct Length {
 impl Length {
     fn is_calendar(self) -> bool {
         self.unit.is_calendar()
+    }
+}
+
+impl fmt::Display for Length {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.unit {
+            Unit::Week => write!(f, "{}w", self.ms.get() / Unit::Week.ms()),
+            Unit::Day => write!(f, "{}d", self.ms.get() / Unit::Day.ms()),
+            _ => write!(f, "{}ms", self.ms),
+        }
     }
 }
 

@@ -222,6 +222,26 @@ struct Kinds {
     running: bool,
 }
 
+impl Kinds {
+    /// The window as it was asked for.
+    fn text(&self) -> String {
+        let hop = |Hop { size, step }: &Hop| format!("{size}/{step}");
+        let ms = |ms: &NonZeroI64| format!("{ms}ms");
+        let range = |span: &Span| format!("{}ms", span.ms());
+        let rows = |Rows { size, step }: &Rows| format!("{size}/{step}");
+        let kinds = [
+            ("tumble", self.tumble.as_ref().map(Length::to_string)),
+            ("hop", self.hop.as_ref().map(hop)),
+            ("session", self.session.as_ref().map(ms)),
+            ("range", self.range.as_ref().map(range)),
+            ("cumulate", self.cumulate.as_ref().map(hop)),
+            ("rows", self.count.as_ref().map(rows)),
+        ];
+        let asked = kinds.into_iter().find_map(|(name, text)| Some(format!("{name} {}", text?)));
+        asked.unwrap_or_else(|| "running".to_owned())
+    }
+}
+
 /// What time is.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Time")]
@@ -486,9 +506,11 @@ impl Args {
     }
 
     /// What two runs have in common when the one can go on with the state of the other.
-    fn layout(&self, window: &Window, query: &Query) -> serde_json::Value {
+    fn layout(&self, query: &Query) -> serde_json::Value {
         let mut layout = query.layout();
-        layout["window"] = format!("{window:?}").into();
+        layout["window"] = self.kind.text().into();
+        // Days are those of a zone.
+        layout["zone"] = self.times.tz.clone().filter(|_| self.has_days()).into();
         layout["every"] = self.every.map(NonZeroI64::get).into();
         layout["ttl"] = self.ttl.map(NonZeroI64::get).into();
         layout["time"] = self.times.time.clone().into();
@@ -502,7 +524,7 @@ impl Args {
             let whole = if self.aggregates.is_empty() { Whole::Line } else { Whole::Parts };
             return Ok(Stage::each(query, whole, reading, self.keeping()));
         };
-        let layout = self.layout(&window, &query);
+        let layout = self.layout(&query);
         let engine = Engine::new(self.settings(window), query);
         Ok(Stage::windows(engine, layout, reading, self.keeping()))
     }
