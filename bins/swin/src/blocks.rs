@@ -71,7 +71,7 @@ impl Blocks {
         let in_window = pane % self.step >= self.step - self.size;
         if rows_of(group, tell.store) == self.pane_rows && (pane + 1) % self.step == 0 {
             let merged = self.window(id, &(pane + 1 - self.size..pane + 1), tell.store)?;
-            self.write(id, merged, tell)?;
+            Blocks::write(id, merged, tell)?;
             self.retire(id, pane + 1 + self.step - self.size, tell);
         }
         Ok(in_window)
@@ -83,7 +83,7 @@ impl Blocks {
     }
 
     /// Writes a window and gives its group back.
-    fn write<S: Sink>(&self, id: Id, merged: Group, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+    fn write<S: Sink>(id: Id, merged: Group, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
         let window = extent(merged, tell.store);
         let bounds = bounds(&window, None);
         tell.results.write_parts(tell.store, &[(id, merged)], &bounds, tell.sink)?;
@@ -127,7 +127,7 @@ impl Blocks {
             (one.end, one.start).cmp(&(other.end, other.start)).then_with(by_key)
         });
         for (_, id, merged) in windows {
-            self.write(id, merged, tell)?;
+            Blocks::write(id, merged, tell)?;
         }
         Ok(())
     }

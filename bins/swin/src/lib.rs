@@ -94,6 +94,7 @@ EXIT STATUS
 /// Windowed aggregates over lines
 #[derive(Debug, clap::Parser)]
 #[command(name = "swin", version, after_long_help = MORE)]
+#[expect(clippy::struct_excessive_bools, reason = "options of a command line")]
 pub struct Args {
     /// Aggregates, as 'sum(amount) as total' [default: count(*)]; with --each expressions
     #[arg(value_name = "AGGREGATE")]

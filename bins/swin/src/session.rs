@@ -10,6 +10,7 @@ use std::ops::Range;
 use row::key::Key;
 use smallvec::SmallVec;
 
+use crate::aggregate::Aggregate;
 use crate::changes::Slot;
 use crate::results::{Halt, Sink, Telling};
 use crate::sliding::bounds;
@@ -252,7 +253,7 @@ impl Sessions {
 /// The last time of a session.
 #[inline]
 fn last_of(group: Group, store: &Store) -> i64 {
-    let extent = store.groups().get(group).last().and_then(|cell| cell.extent());
+    let extent = store.groups().get(group).last().and_then(Aggregate::extent);
     // A session without rows is one that the first is about to be added to.
     extent.map_or(i64::MIN, |(_, last, _)| last)
 }

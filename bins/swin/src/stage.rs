@@ -43,7 +43,7 @@ enum Job {
     /// They are counted in windows.
     Windows(Box<Engine>),
     /// They come out, each by itself: as they came, or what is asked of them.
-    Each(Query, Whole),
+    Each(Box<Query>, Whole),
 }
 
 /// Whether a row comes out as it came, or only what is asked of it.
@@ -85,7 +85,7 @@ impl Stage {
     #[must_use]
     pub fn each(query: Query, whole: Whole, reading: Reading, keeping: Keeping) -> Stage {
         let state = State::new(Json::Null);
-        Stage::new(Job::Each(query, whole), state, reading, keeping, Losses::new(0))
+        Stage::new(Job::Each(Box::new(query), whole), state, reading, keeping, Losses::new(0))
     }
 
     fn new(job: Job, state: State, reading: Reading, keeping: Keeping, losses: Losses) -> Stage {

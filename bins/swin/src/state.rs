@@ -18,6 +18,7 @@ use crate::engine::{Engine, Kind};
 use crate::store::{Changed, Kept};
 use crate::timeline::Past;
 use crate::watermark::NOT_YET;
+use crate::window::Aligned;
 
 /// The version of the entries.
 const VERSION: u32 = 1;
@@ -110,7 +111,7 @@ impl State {
         let known = |time: i64| (time != NOT_YET && time != i64::MAX).then_some(time);
         let (origin, due) = match &engine.kind {
             Kind::Sliding(sliding) => (
-                sliding.window().filter(|_| engine.settings.align_start).map(|w| w.origin()),
+                sliding.window().filter(|_| engine.settings.align_start).map(Aligned::origin),
                 sliding.next_empty(),
             ),
             Kind::Cumulating(cumulating) => (None, known(cumulating.due())),
@@ -269,12 +270,12 @@ fn value_of(kept: Kept<'_>) -> Json {
 }
 
 fn read_aggregates(engine: &Engine, cells: &Json) -> Option<Vec<Aggregate>> {
-    let cells = cells.as_array()?;
-    let calls = &engine.query().aggregates;
-    if cells.len() != calls.len() {
+    let stored = cells.as_array()?;
+    let asked = &engine.query().aggregates;
+    if stored.len() != asked.len() {
         return None;
     }
-    calls.iter().zip(cells).map(|(call, cell)| call.function.restore(cell)).collect()
+    asked.iter().zip(stored).map(|(call, cell)| call.function.restore(cell)).collect()
 }
 
 /// What is different in two layouts.

@@ -193,12 +193,11 @@ impl Cumulate {
     fn place(&self, time: i64) -> Place {
         let period = self.period.cell(time);
         let (start, end) = (self.period.start(period), self.period.start(period + 1));
-        let (from, next) = match &self.days {
-            Some(days) => (days.start(days.cell(time)), days.start(days.cell(time) + 1)),
-            None => {
-                let from = start + (time - start).div_euclid(self.step) * self.step;
-                (from, from.saturating_add(self.step))
-            }
+        let (from, next) = if let Some(days) = &self.days {
+            (days.start(days.cell(time)), days.start(days.cell(time) + 1))
+        } else {
+            let from = start + (time - start).div_euclid(self.step) * self.step;
+            (from, from.saturating_add(self.step))
         };
         // A day of summer time may end within a step.
         Place { from, to: next.min(end) - 1, open_until: Some(end) }

@@ -292,7 +292,7 @@ impl Ranker {
 
     /// Takes back a row of the last ranking under the partition `at`; false when it is none.
     #[must_use]
-    pub fn restore_shown(&mut self, at: u32, key: Vec<u8>, value: &serde_json::Value) -> bool {
+    pub fn restore_shown(&mut self, at: u32, key: &[u8], value: &serde_json::Value) -> bool {
         self.shown.as_mut().is_some_and(|shown| shown.restore(at, key, value))
     }
 

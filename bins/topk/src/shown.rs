@@ -101,7 +101,7 @@ impl Shown {
     /// Takes back what [`Shown::file`] stored under the partition `at` for `key`; false when it
     /// is not that.
     #[must_use]
-    pub fn restore(&mut self, at: u32, key: Vec<u8>, value: &Value) -> bool {
+    pub fn restore(&mut self, at: u32, key: &[u8], value: &Value) -> bool {
         let seat = || {
             let rank = value.get("rank")?.as_u64()?;
             let group = usize::try_from(value.get("group")?.as_u64()?).ok()?;
@@ -111,10 +111,10 @@ impl Shown {
         };
         let Some(seat) = seat() else { return false };
         // Another copy may have shown the same key, before this one had both partitions.
-        let other = self.seats.insert(key.clone(), seat);
+        let other = self.seats.insert(key.to_vec(), seat);
         if let Some(other) = other.and_then(|other| other.filing.at()).filter(|&other| other != at)
         {
-            self.gone.push(Entry::deleted(other, entry_key(&key)));
+            self.gone.push(Entry::deleted(other, entry_key(key)));
         }
         true
     }
@@ -177,8 +177,8 @@ mod tests {
         shown.file(&mut entries);
         assert_eq!(entries.len(), 1, "what was never stored is not deleted");
         let mut again = Shown::default();
-        assert!(again.restore(0, b"a2".to_vec(), &entries[0].value));
-        assert!(!again.restore(0, b"a2".to_vec(), &Value::Null));
+        assert!(again.restore(0, b"a2", &entries[0].value));
+        assert!(!again.restore(0, b"a2", &Value::Null));
         let mut both = again.clone();
         assert!(both.restore(1, b"a2".to_vec(), &entries[0].value));
         assert_eq!(both.gone, [Entry::deleted(0, json!(["last", "a2"]))]);

@@ -187,7 +187,7 @@ impl Stage {
 
     fn restore_shown(&mut self, at: u32, key: &Value, value: &Value) -> bool {
         let (Some(job), Some(key)) = (&mut self.job, bytes_of(key)) else { return false };
-        job.ranker.restore_shown(at, key, value)
+        job.ranker.restore_shown(at, &key, value)
     }
 }
 
