@@ -180,7 +180,7 @@ mod tests {
         assert!(again.restore(0, b"a2", &entries[0].value));
         assert!(!again.restore(0, b"a2", &Value::Null));
         let mut both = again.clone();
-        assert!(both.restore(1, b"a2".to_vec(), &entries[0].value));
+        assert!(both.restore(1, b"a2", &entries[0].value));
         assert_eq!(both.gone, [Entry::deleted(0, json!(["last", "a2"]))]);
         assert_eq!(changes(&mut again, &[(1, "a2", 8)]), "");
         entries.clear();
