@@ -164,7 +164,7 @@ impl Running {
         let until = multiple_after(time, every) - every.get();
         self.begins = i64::MIN;
         self.due = until + every.get();
-        self.tell(until, until, tell)
+        self.tell(until, (until, until), tell)
     }
 
     /// Writes the totals of all rows at `until`, the end.
@@ -176,13 +176,14 @@ impl Running {
         until: i64,
         tell: &mut Telling<'_, S>,
     ) -> Result<(), Halt> {
-        self.tell(until, i64::MAX, tell)
+        // The end is written whatever was written before.
+        self.tell(until, (i64::MAX, i64::MAX), tell)
     }
 
     fn tell<S: Sink>(
         &mut self,
         until: i64,
-        to: Pane,
+        (to, end): (Pane, i64),
         tell: &mut Telling<'_, S>,
     ) -> Result<(), Halt> {
         self.totals.fold(to, self.expiry, tell.store)?;
@@ -190,7 +191,7 @@ impl Running {
             self.totals.forget(tell.store, |id, store| expiry.of(last_seen(id, store)) <= until);
         }
         let results = self.totals.results(self.changes, tell.store);
-        tell.write(&results, until, &[Value::Int(until)])?;
+        tell.write(&results, end, &[Value::Int(until)])?;
         if self.changes {
             for (id, group) in results {
                 tell.store.set_rest(id, Rest { group: Some(group), flag: false });

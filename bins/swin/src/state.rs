@@ -58,8 +58,8 @@ pub enum Unfit {
 pub struct State {
     layout: Json,
     headers: Vec<String>,
-    /// How many rows had come at the last snapshot.
-    arrivals: u64,
+    /// The greatest times of the partitions at the last snapshot.
+    seen: Vec<Option<i64>>,
     /// The least watermark of the snapshots that are loaded, and how many partitions had one.
     watermark: Option<i64>,
     loaded: usize,
@@ -89,12 +89,13 @@ impl State {
             changed = true;
             take(entry.partition, key_of(&entry, columns), entry.kept.map(value_of));
         });
-        // Time alone changes no result, so an idle pipeline has nothing to store.
-        let arrivals = engine.timeline.arrivals();
-        if !changed && arrivals == self.arrivals && !self.headers.is_empty() {
+        // The clock alone changes no result, so an idle pipeline has nothing to store.
+        let partitions = 0..engine.partitions;
+        let seen = partitions.map(|at| engine.timeline.past(at).greatest).collect();
+        if !changed && seen == self.seen && !self.headers.is_empty() {
             return;
         }
-        self.arrivals = arrivals;
+        self.seen = seen;
         self.headers.resize(engine.partitions, String::new());
         for partition in 0..engine.partitions {
             let header = json!(self.header(engine, partition));

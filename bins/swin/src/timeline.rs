@@ -128,12 +128,6 @@ impl Timeline {
         self.arrival
     }
 
-    /// How many rows were numbered.
-    #[must_use]
-    pub fn arrivals(&self) -> u64 {
-        self.arrival
-    }
-
     /// Leaves a partition out of the watermark, or takes it in again.
     pub fn set_idle(&mut self, partition: usize, idle: bool) {
         if let Some(watermark) = &mut self.event {
