@@ -106,6 +106,9 @@ impl Kind {
     }
 }
 
+/// A place that no time is in.
+const NOWHERE: Place = Place { from: 1, to: 0, open_until: None };
+
 /// Aggregates of keyed rows over windows.
 #[derive(Debug)]
 pub struct Engine {
@@ -139,7 +142,7 @@ impl Engine {
             partitions: 1,
             due: i64::MAX,
             next_early: i64::MAX,
-            place: settings.window.place(0, settings.every),
+            place: NOWHERE,
             settings,
         }
     }
@@ -213,7 +216,9 @@ impl Engine {
         self.clear();
         self.partitions = partitions.max(1);
         self.timeline.assign(partitions);
-        self.begin_telling(self.timeline.clock());
+        if !self.has_event_time() {
+            self.begin_telling(self.timeline.clock());
+        }
     }
 
     /// A marked stream begins: forgets all rows, and the time that the clock said. A silence of
@@ -229,6 +234,7 @@ impl Engine {
         self.kind = Kind::new(&self.settings);
         self.due = i64::MAX;
         self.next_early = i64::MAX;
+        self.place = NOWHERE;
     }
 
     /// Makes room for a partition that no assignment named.
@@ -288,7 +294,7 @@ impl Engine {
         match &mut self.kind {
             Kind::Sliding(sliding) => {
                 if sliding.see(time, now) {
-                    self.place = Place { from: 1, to: 0, open_until: None };
+                    self.place = NOWHERE;
                 }
                 self.due = self.due.min(sliding.due());
             }
@@ -538,8 +544,9 @@ impl Engine {
         Ok(())
     }
 
-    /// A snapshot was loaded, in which `due` was what no row brings: finds what is due.
-    pub(crate) fn restored(&mut self, due: Option<i64>) {
+    /// A snapshot was loaded, with what was due that no row brings, and the least time seen
+    /// unless that was written already: finds what is due.
+    pub(crate) fn restored(&mut self, due: Option<(i64, i64)>) {
         let oldest = self.store.oldest_pane();
         // Windows that were written for all partitions are over, whatever the time is now.
         let told = (0..self.partitions).map(|partition| self.results.told(partition)).min();
@@ -548,7 +555,9 @@ impl Engine {
             Kind::Sliding(sliding) if sliding.window().is_some() => {
                 sliding.restored(oldest, told, due);
             }
-            Kind::Cumulating(cumulating) => cumulating.restored_due(oldest, told, due),
+            Kind::Cumulating(cumulating) => {
+                cumulating.restored_due(oldest, told, due.map(|(due, _)| due));
+            }
             Kind::Running(running) => {
                 if let Some(due) = due {
                     running.restored_due(due);
@@ -556,6 +565,8 @@ impl Engine {
             }
             _ => {}
         }
+        // Windows may have been aligned anew.
+        self.place = NOWHERE;
         self.find_due();
     }
 }

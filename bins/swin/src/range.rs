@@ -124,7 +124,7 @@ impl Ranges {
     /// Writes the result of the newest row of a key, at `time`.
     fn look<S: Sink>(&mut self, id: Id, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
         let ids = tell.store.siblings(id);
-        let mut merged: Option<Vec<Aggregate>> = None;
+        let mut merged: Option<(Id, Vec<Aggregate>)> = None;
         for &id in &ids {
             self.evict(id, time.saturating_sub(self.width), tell.store);
             let (entry, groups) = tell.store.entry_and_groups(id);
@@ -133,23 +133,25 @@ impl Ranges {
             let panes = oldest..next_of(entry.all_panes());
             let window = self.stacks[id as usize].merge(entry, groups, &panes)?;
             match &mut merged {
-                None => merged = Some(groups.get(window).to_vec()),
-                Some(merged) => merge(merged, groups.get(window))?,
+                None => merged = Some((id, groups.get(window).to_vec())),
+                Some((_, merged)) => merge(merged, groups.get(window))?,
             }
             groups.give(window);
         }
-        let Some(merged) = merged else { return Ok(()) };
-        self.tell(&ids, time, &merged, tell)
+        let Some((lowest, merged)) = merged else { return Ok(()) };
+        self.tell((lowest, &ids), time, &merged, tell)
     }
 
+    /// Writes the result of a key, whose entries are `ids`, of which `lowest` is the first that has
+    /// rows in the window.
     fn tell<S: Sink>(
         &self,
-        ids: &[Id],
+        (lowest, ids): (Id, &[Id]),
         time: i64,
         aggregates: &[Aggregate],
         tell: &mut Telling<'_, S>,
     ) -> Result<(), Halt> {
-        let entry = tell.store.entry(ids[0]);
+        let entry = tell.store.entry(lowest);
         let rows = aggregates.last().and_then(Aggregate::extent).map_or(0, |(_, _, rows)| rows);
         let said = self.once && ids.iter().any(|&id| tell.store.entry(id).rest().flag);
         // A window that had no row before this one has been empty.

@@ -206,10 +206,16 @@ impl Running {
         self.totals.restored(id);
     }
 
-    /// A snapshot was loaded in which this was due.
-    pub fn restored_due(&mut self, due: i64) {
-        self.due = due;
-        self.begins = i64::MIN;
+    /// The next time of `--every`, and the least time seen unless one was written already, for a
+    /// snapshot.
+    #[must_use]
+    pub fn next_period(&self) -> Option<(i64, i64)> {
+        (self.due != i64::MAX).then_some((self.due, self.begins))
+    }
+
+    /// A snapshot was loaded in which this was [`Running::next_period`].
+    pub fn restored_due(&mut self, next: (i64, i64)) {
+        (self.due, self.begins) = next;
     }
 }
 

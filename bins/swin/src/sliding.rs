@@ -230,23 +230,23 @@ impl Sliding {
         Ok(())
     }
 
-    /// When the next window without rows is due, for a snapshot.
+    /// When the next window without rows is due, and the least time seen unless such a one was
+    /// written already, for a snapshot.
     #[must_use]
-    pub fn next_empty(&self) -> Option<i64> {
-        (self.empty != Empty::Silent && self.due != i64::MAX).then_some(self.due)
+    pub fn next_empty(&self) -> Option<(i64, i64)> {
+        (self.empty != Empty::Silent && self.due != i64::MAX).then_some((self.due, self.begins))
     }
 
     /// A snapshot was loaded: rows since `oldest` are there, windows that end by `told` were
     /// written, and windows without rows are due from `empty` on.
-    pub fn restored(&mut self, oldest: Option<Pane>, told: i64, empty: Option<i64>) {
+    pub fn restored(&mut self, oldest: Option<Pane>, told: i64, empty: Option<(i64, i64)>) {
         if let Some(pane) = oldest {
             self.due = self.due.min(self.first_due(pane, told));
         }
         if let Some(empty) = empty
             && self.empty != Empty::Silent
         {
-            self.due = empty;
-            self.begins = i64::MIN;
+            (self.due, self.begins) = empty;
         }
     }
 }

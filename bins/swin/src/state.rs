@@ -38,6 +38,8 @@ struct Header {
     origin: Option<i64>,
     /// When something is due that no row brings.
     due: Option<i64>,
+    /// The least time seen, as long as nothing that no row brings was written.
+    begins: Option<i64>,
     /// When early results are due.
     early: Option<i64>,
 }
@@ -58,12 +60,13 @@ pub enum Unfit {
 pub struct State {
     layout: Json,
     headers: Vec<String>,
-    /// The greatest times of the partitions at the last snapshot.
+    /// How far rows had brought time at the last snapshot.
     seen: Vec<Option<i64>>,
     /// The least watermark of the snapshots that are loaded, and how many partitions had one.
     watermark: Option<i64>,
     loaded: usize,
-    due: Option<i64>,
+    /// What is due that no row brings, and the least time seen unless that was written already.
+    due: Option<(i64, i64)>,
 }
 
 /// Takes an entry: its partition, its key, and its value; none when it is gone.
@@ -90,8 +93,10 @@ impl State {
             take(entry.partition, key_of(&entry, columns), entry.kept.map(value_of));
         });
         // The clock alone changes no result, so an idle pipeline has nothing to store.
-        let partitions = 0..engine.partitions;
-        let seen = partitions.map(|at| engine.timeline.past(at).greatest).collect();
+        let pasts: Vec<Past> =
+            (0..engine.partitions).map(|partition| engine.timeline.past(partition)).collect();
+        let by_rows = pasts.iter().map(|past| past.silent_from.or(past.watermark));
+        let seen = pasts.iter().map(|past| past.greatest).chain(by_rows).collect();
         if !changed && seen == self.seen && !self.headers.is_empty() {
             return;
         }
@@ -110,14 +115,17 @@ impl State {
     fn header(&self, engine: &Engine, partition: usize) -> Header {
         let told = engine.closed_until().unwrap_or(NOT_YET).max(engine.results.told(partition));
         let known = |time: i64| (time != NOT_YET && time != i64::MAX).then_some(time);
-        let (origin, due) = match &engine.kind {
-            Kind::Sliding(sliding) => (
-                sliding.window().filter(|_| engine.settings.align_start).map(Aligned::origin),
-                sliding.next_empty(),
-            ),
-            Kind::Cumulating(cumulating) => (None, known(cumulating.due())),
-            Kind::Running(running) => (None, known(running.due())),
+        let (due, begins) = match &engine.kind {
+            Kind::Sliding(sliding) => sliding.next_empty().unzip(),
+            Kind::Cumulating(cumulating) => (known(cumulating.due()), None),
+            Kind::Running(running) => running.next_period().unzip(),
             Kind::Sessions(_) | Kind::Ranges(_) | Kind::Blocks(_) => (None, None),
+        };
+        let origin = match &engine.kind {
+            Kind::Sliding(sliding) if engine.settings.align_start => {
+                sliding.window().map(Aligned::origin)
+            }
+            _ => None,
         };
         Header {
             version: VERSION,
@@ -126,6 +134,7 @@ impl State {
             told: known(told),
             origin,
             due,
+            begins: begins.filter(|&begins| begins != i64::MIN),
             early: known(engine.next_early),
         }
     }
@@ -183,7 +192,11 @@ impl State {
         let watermark = header.past.watermark.unwrap_or(NOT_YET);
         self.watermark = Some(self.watermark.map_or(watermark, |least| least.min(watermark)));
         self.loaded += 1;
-        self.due = [self.due, header.due].into_iter().flatten().min();
+        if let Some(due) = header.due {
+            let begins = header.begins.unwrap_or(i64::MIN);
+            let (least, first) = self.due.unwrap_or((due, begins));
+            self.due = Some((least.min(due), first.min(begins)));
+        }
         engine.timeline.restore(partition, &header.past);
         if let Some(told) = header.told {
             engine.results.set_told(partition, told);

@@ -87,8 +87,10 @@ pub(crate) const TICK_MS: i64 = 100;
 pub(crate) struct Writer {
     form: Form,
     bytes: Vec<u8>,
-    /// The partitions that are assigned, each with its next offset and whether it is idle.
-    partitions: Vec<(usize, u64, bool)>,
+    /// The partitions that are assigned, each with its next offset.
+    partitions: Vec<(usize, u64)>,
+    /// Those that are idle, in the order in which they fell idle.
+    idle: Vec<usize>,
     from: Option<usize>,
     now: i64,
     epoch: u64,
@@ -99,11 +101,12 @@ pub(crate) struct Writer {
 impl Writer {
     /// The head of a stream of `count` partitions that begins at `now`.
     pub(crate) fn new(form: Form, count: usize, now: i64) -> Writer {
-        let partitions = (0..count).map(|at| (at, 0, false)).collect();
+        let partitions = (0..count).map(|at| (at, 0)).collect();
         let mut writer = Writer {
             form,
             bytes: Vec::new(),
             partitions,
+            idle: Vec::new(),
             from: None,
             now,
             epoch: 0,
@@ -152,7 +155,7 @@ impl Writer {
 
     fn offsets(&self) -> String {
         let offsets = self.partitions.iter();
-        let offsets = offsets.map(|(at, offset, _)| format!(r#"["t",{at},{offset}]"#));
+        let offsets = offsets.map(|(at, offset)| format!(r#"["t",{at},{offset}]"#));
         format!(r#""offsets":[{}]"#, offsets.collect::<Vec<_>>().join(","))
     }
 
@@ -189,8 +192,7 @@ impl Writer {
         self.begin();
         self.tick(self.now);
         self.restored(restores);
-        let idle = self.partitions.iter().filter(|(.., idle)| *idle).map(|(at, ..)| *at);
-        for at in idle.collect::<Vec<_>>() {
+        for at in std::mem::take(&mut self.idle) {
             self.event(&Event::Idle(at));
         }
         self
@@ -203,8 +205,9 @@ impl Writer {
             Event::Scrap(partition, line) => self.data(*partition, line),
             Event::Tick(ms) => self.tick(*ms),
             Event::Idle(at) => {
-                if let Some(partition) = self.partitions.iter_mut().find(|found| found.0 == *at) {
-                    partition.2 = true;
+                if self.partitions.iter().any(|found| found.0 == *at) {
+                    self.idle.retain(|idle| idle != at);
+                    self.idle.push(*at);
                     self.from = None;
                     self.mark(&format!(r#"{{"mark":"idle","at":["t",{at}]}}"#));
                 }
@@ -217,7 +220,8 @@ impl Writer {
             return;
         };
         let offset = partition.1;
-        *partition = (at, offset + 1, false);
+        *partition = (at, offset + 1);
+        self.idle.retain(|idle| *idle != at);
         if self.from != Some(at) {
             self.from = Some(at);
             self.mark(&format!(r#"{{"mark":"from","at":["t",{at}],"offset":{offset}}}"#));
