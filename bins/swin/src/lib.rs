@@ -58,11 +58,15 @@ const SPARK_ROWS: usize = 10;
 
 /// What is shown below the options.
 const MORE: &str = "\
-Windows are half-open, [start, end), and start at multiples of their step since the epoch; 1d and \
-1w are days and weeks (from Monday) of the calendar in --tz. A row's time is that of its arrival: \
-the clock, or the ticks of a marked stream, which also close the windows. With --time it is the \
-row's own: a window closes when the greatest time seen, less --delay, has reached its end; in a \
-marked stream that is the least over the partitions.
+SIZE, STEP, GAP and D are durations with a unit: 250ms, 10s, 15m, 1h, 1d, 1w. Windows are \
+half-open, [start, end), and start at multiples of their step since 1970; 1d and 1w are days and \
+weeks (from Monday) of the calendar in --tz. A row counts in every window that it is in.
+
+A row's time is that of its arrival: the clock, or the ticks of a marked stream, which also close \
+the windows. With --time it is the row's own: a window closes when the watermark reaches its end, \
+which is the greatest time seen, less --delay; in a marked stream the least of that over the \
+partitions. A row that has no open window any more is late: it is counted, said at exit and kept \
+by --late. At the end of the input all windows close, except in a marked stream that was stopped.
 
 Expressions are SQL over the names of the fields, or $1, $2, … and $0 for the whole line: put them \
 in single quotes. Aggregates are count(*), count(x), count(distinct x), sum, avg, min, max, first, \
@@ -70,9 +74,17 @@ last, stddev_pop, stddev_samp, var_pop, var_samp, approx_percentile(x, 0.95) and
 perhaps with filter (where …), and expressions over them: 'sum(a)/count(*) as mean'. NULL does not \
 count, and a sum of whole numbers is exact.
 
+Columns are the bounds of the window (of --range and --running the time), those of --by, and the \
+aggregates; rows are sorted by the end and the start of the window and by key.
+
+In a marked stream with epochs, what changed is stored at each barrier, and a restart of the same \
+query goes on from there. Memory grows with the keys that have open windows, times the steps in \
+these that have rows: about 240 bytes for the first step of a key, 190 for each other. Past \
+--max-keys or --max-memory the program ends and says so; nothing is ever dropped in silence.
+
 EXAMPLES
-    Requests and bytes of every page, minute by minute:
-        swin -F' ' --tumble 1m --time '$1' --by '$2' 'count(*)' 'sum($3) as bytes' < access.log
+    Requests and bytes of every page, minute by minute, from lines of TIME PAGE BYTES:
+        swin -F' ' --tumble 1m --time '$1' --by '$2' 'count(*)' 'sum($3) as bytes' < requests
     Errors of the last 30 s, every 10 s, also when there were none:
         tail -f app.log | swin -F' ' --hop 30s/10s --where \"\\$2 = 'ERROR'\" --zeros
     More than two withdrawals of a card at an ATM within 15 minutes, said once:
@@ -88,7 +100,7 @@ EXAMPLES
 EXIT STATUS
     0  done, or the reader of stdout has gone
     1  the world: a disk, a limit, an overflow, or a bad row under --strict
-    2  the caller: a wrong option or expression
+    2  the caller: a wrong option or expression, or the stored state of another query
     75 a marked stream was cut short: run it again";
 
 /// Windowed aggregates over lines
@@ -103,8 +115,8 @@ pub struct Args {
     #[command(flatten)]
     kind: Kinds,
 
-    /// Writes results at each multiple of D: with --running all keys, of windows that have not
-    /// ended early ones, with `final` false
+    /// Writes results at each multiple of D before the end: with --running the totals, with
+    /// --tumble, --hop and --session what open windows hold, with `final` false
     #[arg(long, value_name = "D", value_parser = period)]
     every: Option<NonZeroI64>,
 
@@ -120,34 +132,34 @@ pub struct Args {
     #[arg(long, value_name = "EXPR")]
     having: Option<String>,
 
-    /// Rows come out, or these expressions over them, and no aggregates: of a window when it
-    /// closes, without a window at once
+    /// Writes rows instead of aggregates, or the expressions given over them: those of a window
+    /// when it closes, without a window each as it comes
     #[arg(long)]
     each: bool,
 
-    /// With --range: a key that was written is written again only when --having has been false
-    /// for it, or its window empty
+    /// With --range: writes a key that was written again only after --having was false for one of
+    /// its rows, or its range empty
     #[arg(long)]
     once: bool,
 
-    /// With --running: all keys, or only those with new rows
+    /// With --running: which keys are written at each time [default: all]
     #[arg(long, value_name = "KEYS")]
     emit: Option<Emit>,
 
-    /// With --running and --every: forgets a key that had no row for D
+    /// With --running and --every: forgets a key without a row for D [default: none is forgotten]
     #[arg(long, value_name = "D", value_parser = period)]
     ttl: Option<NonZeroI64>,
 
-    /// With --tumble or --hop: windows start at multiples of their step since the epoch, or end
-    /// at those since the first row
+    /// With --tumble or --hop: where the steps are counted from [default: epoch]
     #[arg(long, value_name = "WHERE")]
     align: Option<Align>,
 
-    /// A row also for windows without rows (no --by)
+    /// With --tumble or --hop, without --by: writes windows without rows too, at most 100000 in
+    /// a row
     #[arg(long, conflicts_with_all = ["by", "running", "each"])]
     zeros: bool,
 
-    /// Keys held at a time
+    /// Keys held at a time, those of each partition for themselves
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     max_keys: usize,
 
@@ -198,15 +210,15 @@ struct Kinds {
     #[arg(long, value_name = "SIZE")]
     tumble: Option<Length>,
 
-    /// Windows of this size, one every step
+    /// Windows of this size, one every step; they overlap, or leave gaps
     #[arg(long, value_name = "SIZE/STEP")]
     hop: Option<Hop>,
 
-    /// Rows of a key that are at most this far apart
+    /// Sessions: rows of a key that are at most this far apart
     #[arg(long, value_name = "GAP", value_parser = period)]
     session: Option<NonZeroI64>,
 
-    /// For every row, those of its key in this time before it
+    /// For every row, the rows of its key in the time D before it, both ends in
     #[arg(long, value_name = "D")]
     range: Option<Span>,
 
@@ -214,11 +226,11 @@ struct Kinds {
     #[arg(long, value_name = "SIZE/STEP")]
     cumulate: Option<Hop>,
 
-    /// This number of rows of a key, one window after every so many
+    /// The last N rows of a key, after every M of them [default of M: N]
     #[arg(long = "rows", value_name = "N[/M]")]
     count: Option<Rows>,
 
-    /// Everything since the beginning, written at the end and with --every
+    /// Totals of everything since the beginning, written at the end and with --every
     #[arg(long)]
     running: bool,
 }
@@ -260,16 +272,16 @@ struct Times {
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
 
-    /// How long a window waits for rows that are out of order
+    /// How long a window waits for rows that are out of order [default: 0s]
     #[arg(long, value_name = "D", requires = "time")]
     delay: Option<Span>,
 
-    /// After a silence of D, time goes on with the clock [default: 10s in a marked stream, else
-    /// never]
+    /// After a silence of D, time goes on with the clock, so that the last window closes
+    /// [default: 10s in a marked stream, else never]
     #[arg(long, value_name = "D", requires = "time")]
     idle: Option<Span>,
 
-    /// A row that is more than D ahead of the clock counts, but moves no time
+    /// A row that is more than D ahead of the clock counts, but moves no time [default: all do]
     #[arg(long, value_name = "D", requires = "time")]
     future: Option<Span>,
 }
@@ -277,18 +289,18 @@ struct Times {
 /// Which totals are written (`--emit`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Emit {
-    /// All
+    /// All of them
     All,
-    /// Those that changed
+    /// Those that had rows since they were written
     Changes,
 }
 
 /// Where windows begin (`--align`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Align {
-    /// At multiples since 1970-01-01
+    /// Windows start at multiples of the step since 1970-01-01
     Epoch,
-    /// With the first row
+    /// Windows end at multiples of the step since the first row, as those of Spark's DStreams
     Start,
 }
 

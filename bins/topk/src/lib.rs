@@ -63,7 +63,7 @@ that: at the end, and with --upsert or --every also before, as in 2. Columns are
   4. Else all rows are ranked once, at the end.
 With --per each value of F has a ranking of its own, and keys of its own; the rankings are \
 written one after the other, by the bytes of F, NULL first. --changes leaves out what is as in \
-the ranking before; a key that left has the rank null and no other columns.
+the ranking before; of a key that left it writes the rank null and the columns of --per and --key.
 
 A marked stream that was stopped has no end to rank at. In one with epochs, what changed is \
 stored at each barrier, and a restart with the same options goes on from there.
@@ -77,16 +77,16 @@ EXAMPLES
         du -a | topk -k 3 -F'\\t' '$1'
     The most frequent lines, as sort | uniq -c | sort -rn | head:
         topk --tally < words
-    The three busiest pages of each host:
-        topk -k 3 --tally --per '$1' --key '$2' -F' ' < access.log
+    The three pages that each host asked for most, from a log of Apache:
+        topk -k 3 --tally --per '$1' --key '$7' -F' ' < access.log
     The ten hottest pages, live from a topic:
         kcons -t user-behavior --marks | swin -F'|' --names page,clicks,stay,liked --by page \\
             --running --every 2s 'sum(0.8*clicks + 0.8*stay + liked) as heat' |
             topk -k 10 heat --key page --upsert
     The same, and only what changes:
         … | topk -k 10 heat --key page --upsert --changes
-    The busiest page of every minute:
-        swin -F' ' --tumble 1m --time '$1' --by '$2' < access.log | topk -k 1 count
+    The busiest page of every minute, from lines of TIME PAGE:
+        swin -F' ' --tumble 1m --time '$1' --by '$2' < requests | topk -k 1 count
 
 EXIT STATUS
     0  done, or the reader of stdout has gone
@@ -123,7 +123,7 @@ pub struct Args {
     #[arg(long)]
     upsert: bool,
 
-    /// Writes a ranking at each multiple of D, of the last row of each key
+    /// Writes a ranking at each multiple of D, as 10s, of the last row of each key
     #[arg(long, value_name = "D", value_parser = lasting)]
     every: Option<Span>,
 
