@@ -59,8 +59,9 @@ const SPARK_ROWS: usize = 10;
 /// What is shown below the options.
 const MORE: &str = "\
 SIZE, STEP, GAP and D are durations with a unit: 250ms, 10s, 15m, 1h, 1d, 1w. Windows are \
-half-open, [start, end), and start at multiples of their step since 1970; 1d and 1w are days and \
-weeks (from Monday) of the calendar in --tz. A row counts in every window that it is in.
+half-open, [start, end), and start at multiples of their step since 1970; with --tumble, --hop and \
+--cumulate 1d and 1w are days and weeks (from Monday) of the calendar in --tz, elsewhere 24 hours \
+and seven times that. A row counts in every window that it is in.
 
 A row's time is that of its arrival: the clock, or the ticks of a marked stream, which also close \
 the windows. With --time it is the row's own: a window closes when the watermark reaches its end, \
