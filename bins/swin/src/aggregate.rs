@@ -14,8 +14,8 @@ use std::cmp::Ordering;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use row::form;
 use row::value::{Fault, Number, Value};
+use row::{form, stored};
 use serde_json::{Value as Json, json};
 
 mod distinct;
@@ -169,12 +169,12 @@ impl Function {
             Function::CountRows | Function::Count => Aggregate::Count(stored.as_u64()?),
             Function::Distinct => Aggregate::Distinct(Distinct::restore(stored)?),
             Function::Sum => Aggregate::Sum(Sum::restore(stored)?),
-            Function::Min => Aggregate::Min(state::restore_value(stored)?),
-            Function::Max => Aggregate::Max(state::restore_value(stored)?),
+            Function::Min => Aggregate::Min(stored::read_value(stored)?),
+            Function::Max => Aggregate::Max(stored::read_value(stored)?),
             Function::First | Function::Last => {
                 let mut parts = state::Parts::of(stored)?;
                 let stamp = parts.next_stamp()?;
-                let value = state::restore_value(parts.next()?)?;
+                let value = stored::read_value(parts.next()?)?;
                 match self {
                     Function::First => Aggregate::First(stamp, value),
                     _ => Aggregate::Last(stamp, value),
@@ -188,7 +188,7 @@ impl Function {
             })?),
             Function::Rows => Aggregate::Rows(List::restore(stored, |row, bytes| {
                 for value in row.as_array()? {
-                    packed::push(&state::restore_value(value)?, bytes);
+                    packed::push(&stored::read_value(value)?, bytes);
                 }
                 Some(())
             })?),
@@ -471,9 +471,9 @@ impl Aggregate {
             Aggregate::Count(count) => json!(count),
             Aggregate::Distinct(distinct) => distinct.store(),
             Aggregate::Sum(sum) => sum.store(),
-            Aggregate::Min(value) | Aggregate::Max(value) => state::store_value(value),
+            Aggregate::Min(value) | Aggregate::Max(value) => stored::value(value),
             Aggregate::First(stamp, value) | Aggregate::Last(stamp, value) => {
-                json!([stamp.time, stamp.arrival, state::store_value(value)])
+                json!([stamp.time, stamp.arrival, stored::value(value)])
             }
             Aggregate::Moments(moments) => moments.store(),
             Aggregate::Sketch(sketch) => sketch.store(),
@@ -481,7 +481,7 @@ impl Aggregate {
             Aggregate::Rows(list) => list.store(|row| {
                 let mut values = Vec::new();
                 packed::read(row, &mut values);
-                values.iter().map(state::store_value).collect()
+                values.iter().map(stored::value).collect()
             }),
             Aggregate::Extent { first_ms, last_ms, rows } => json!([first_ms, last_ms, rows]),
         }

@@ -522,6 +522,7 @@ impl Args {
     /// What two runs have in common when the one can go on with the state of the other.
     fn layout(&self, query: &Query) -> serde_json::Value {
         let mut layout = query.layout();
+        layout["version"] = state::VERSION.into();
         layout["window"] = self.kind.text().into();
         // Days are those of a zone.
         layout["zone"] = self.times.tz.clone().filter(|_| self.has_days()).into();
@@ -596,11 +597,8 @@ pub fn run(args: &Args) -> Result<Code> {
     let result = copy(&mut stream, &mut stage, &mut out, &mut edge);
     // What came before a failure is written all the same.
     let result = result.and_then(|()| stage.finish(now_ms(), &mut out));
-    if let Err(Error::Failed(code, message)) = &result
-        && *code != Code::UNFINISHED
-    {
-        let (tool, message) = ("swin".to_owned(), message.clone());
-        out.own_mark(&Mark::Abort { tool, code: code.0, message });
+    if let Some(abort) = result.as_ref().err().and_then(|error| Mark::abort("swin", error)) {
+        out.stream.mark(&abort);
     }
     edge.drain(&mut out, &mut stage)?;
     for said in stage.losses().summaries(args.keeping()) {
@@ -629,7 +627,7 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
                     }
                 }
             }
-            if out.bytes().len() >= stdio::OUTPUT_BYTES {
+            if out.stream.bytes.len() >= stdio::OUTPUT_BYTES {
                 edge.drain(out, stage)?;
             }
         }
@@ -652,7 +650,7 @@ struct Edge {
 impl Edge {
     /// Writes all that waits.
     fn drain(&mut self, out: &mut Output, stage: &mut Stage) -> Result<()> {
-        self.stdout.buffer().append(out.bytes());
+        self.stdout.buffer().append(&mut out.stream.bytes);
         self.stdout.flush()?;
         for note in stage.notes() {
             if !self.quiet {

@@ -1,6 +1,7 @@
 //! Results as lines, between the marks of a marked stream.
 
-use pipe::mark::{self, Barrier, Mark, Partition};
+use pipe::mark::{self, Mark, Partition};
+use pipe::outlet::Outlet;
 use row::form::Writer;
 use row::table::Table;
 use row::time::Stamp;
@@ -26,22 +27,11 @@ pub struct Output {
     form: Form,
     /// How the first columns, so many times, are written; none as numbers.
     times: Option<(usize, Stamp)>,
-    /// The bytes that were written and not taken yet.
-    bytes: Vec<u8>,
     begun: bool,
-    marks: Option<Marks>,
-}
-
-/// What the next stage knows of a marked stream.
-#[derive(Debug, Default)]
-struct Marks {
-    partitions: Vec<Partition>,
-    /// The partition that rows are said to come from.
-    from: Option<usize>,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
-    /// Data lines since the last barrier.
-    lines: u64,
+    /// What is written, with the marks.
+    pub stream: Outlet,
 }
 
 impl Output {
@@ -49,39 +39,20 @@ impl Output {
     /// text.
     #[must_use]
     pub fn new(form: Form, times: Option<(usize, Stamp)>) -> Output {
-        Output { form, times, bytes: Vec::new(), begun: false, marks: None }
+        Output { form, times, begun: false, closed: None, stream: Outlet::default() }
     }
 
     /// Writes marks from now on, unless the form is for people.
     pub fn write_marks(&mut self) {
         if let Form::Rows(_) = self.form {
-            self.marks = Some(Marks::default());
+            self.stream.open();
         }
-    }
-
-    /// Whether marks are written.
-    #[must_use]
-    pub fn has_marks(&self) -> bool {
-        self.marks.is_some()
     }
 
     /// The partitions that results may come from.
     pub fn assign(&mut self, partitions: &[Partition]) {
-        if let Some(marks) = &mut self.marks {
-            *marks = Marks { partitions: partitions.to_vec(), ..Marks::default() };
-        }
-    }
-
-    /// A partition that no assignment named is there too.
-    pub fn add_partition(&mut self, partition: &Partition) {
-        if let Some(marks) = &mut self.marks {
-            marks.partitions.push(partition.clone());
-        }
-    }
-
-    /// The bytes written so far.
-    pub fn bytes(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+        self.stream.assign(partitions);
+        self.closed = None;
     }
 
     /// The results are complete: CSV has its header line also without rows.
@@ -95,88 +66,44 @@ impl Output {
             && !self.begun
         {
             self.begun = true;
-            let start = self.bytes.len();
-            writer.header(&mut self.bytes);
-            if let Some(marks) = &mut self.marks
-                && self.bytes.len() > start
-            {
-                marks.lines += 1;
-            }
-        }
-    }
-
-    /// Passes a mark on.
-    pub fn mark(&mut self, line: &[u8]) {
-        if self.marks.is_some() {
-            self.bytes.extend_from_slice(line);
-            self.bytes.push(b'\n');
-        }
-    }
-
-    /// Writes a mark of this stage; returns how many bytes it has.
-    pub fn own_mark(&mut self, mark: &Mark) -> usize {
-        let start = self.bytes.len();
-        if self.marks.is_some() {
-            mark.write(&mut self.bytes);
-        }
-        self.bytes.len() - start
-    }
-
-    /// Ends an epoch, with the number of lines that this stage wrote in it.
-    pub fn barrier(&mut self, barrier: &Barrier) {
-        if let Some(marks) = &mut self.marks {
-            let lines = std::mem::take(&mut marks.lines);
-            Mark::Barrier(Barrier { lines, ..barrier.clone() }).write(&mut self.bytes);
+            let start = self.stream.bytes.len();
+            writer.header(&mut self.stream.bytes);
+            self.stream.count(u64::from(self.stream.bytes.len() > start));
         }
     }
 
     /// Writes a line of `partition` as it came.
     pub fn line(&mut self, partition: usize, line: &[u8]) {
-        self.come_from(partition);
-        if self.marks.is_some() {
-            mark::write_data(line, &mut self.bytes);
+        self.stream.from(partition);
+        self.stream.count(1);
+        if self.stream.is_marked() {
+            mark::write_data(line, &mut self.stream.bytes);
         } else {
-            self.bytes.extend_from_slice(line);
-            self.bytes.push(b'\n');
-        }
-    }
-
-    /// Says which partition the next line comes from, unless the one before did.
-    fn come_from(&mut self, partition: usize) {
-        let Some(marks) = &mut self.marks else { return };
-        marks.lines += 1;
-        if marks.from != Some(partition)
-            && let Some(at) = marks.partitions.get(partition)
-        {
-            marks.from = Some(partition);
-            Mark::From { at: at.clone(), offset: None }.write(&mut self.bytes);
+            self.stream.bytes.extend_from_slice(line);
+            self.stream.bytes.push(b'\n');
         }
     }
 
     /// Tells the next stage that all was written until this time, when it does not know yet.
     pub fn close(&mut self, until: i64) {
-        let Some(marks) = &mut self.marks else { return };
-        if marks.closed.is_none_or(|closed| closed < until) {
-            marks.closed = Some(until);
-            Mark::Closed { until }.write(&mut self.bytes);
+        if self.closed.is_none_or(|closed| closed < until) {
+            self.closed = Some(until);
+            self.stream.mark(&Mark::Closed { until });
         }
     }
-}
 
-impl Output {
     fn write(&mut self, partition: usize, values: &[Value<'_>]) {
         self.begin();
-        if let Form::Rows(_) = self.form {
-            self.come_from(partition);
-        }
         match &mut self.form {
             Form::Table(table) => table.row(values),
             Form::Spark(spark) => spark.row(values),
             Form::Rows(writer) => {
-                let start = self.bytes.len();
-                writer.row(values, &mut self.bytes);
-                if self.marks.is_some() && self.bytes[start] == mark::RS {
-                    self.bytes.insert(start, mark::RS);
+                self.stream.from(partition);
+                self.stream.count(1);
+                let start = self.stream.bytes.len();
+                writer.row(values, &mut self.stream.bytes);
+                if self.stream.is_marked() && self.stream.bytes[start] == mark::RS {
+                    self.stream.bytes.insert(start, mark::RS);
                 }
             }
         }
@@ -197,8 +124,8 @@ impl Sink for Output {
 
     fn told(&mut self, until: i64) {
         match &mut self.form {
-            Form::Table(table) => table.flow(&mut self.bytes),
-            Form::Spark(spark) => spark.block(until, &mut self.bytes),
+            Form::Table(table) => table.flow(&mut self.stream.bytes),
+            Form::Spark(spark) => spark.block(until, &mut self.stream.bytes),
             Form::Rows(_) => self.close(until),
         }
     }

@@ -1,10 +1,8 @@
 //! One stage of a pipeline: lines and marks go in, lines and marks come out.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use pipe::course::Course;
 use pipe::exit::{Code, Error, Result};
-use pipe::mark::{Barrier, DeadLetter, How, Last, Mark, Partition};
+use pipe::mark::{Barrier, Last, Mark, Partition};
 use row::bad;
 use row::field::Bad;
 use row::schema::{Options, Schema};
@@ -25,8 +23,8 @@ use crate::state::{State, Unfit};
 /// caller says another.
 const IDLE_MS: i64 = 10_000;
 
-/// The longest entry of a stage's state, in bytes: a topic's records have at most a mebibyte.
-const ENTRY_BYTES_MAX: usize = 900_000;
+/// What helps when an entry of the state is too long.
+const REMEDY: &str = "shorter windows or fewer values a key are needed";
 
 /// How rows are read, before the first one has come.
 #[derive(Debug)]
@@ -64,13 +62,11 @@ pub struct Stage {
     intake: Option<Intake>,
     scratch: Scratch,
     course: Course,
-    marked: bool,
+    /// The partition that rows come from, by the output's number.
+    partition: usize,
     keeping: Keeping,
     losses: Losses,
     notes: Vec<String>,
-    /// The exit code, when a program before this one failed for good.
-    aborted: Option<u8>,
-    ended: Option<How>,
 }
 
 impl Stage {
@@ -96,12 +92,10 @@ impl Stage {
             intake: None,
             scratch: Scratch::default(),
             course: Course::new("swin"),
-            marked: false,
+            partition: 0,
             keeping,
             losses,
             notes: Vec::new(),
-            aborted: None,
-            ended: None,
         }
     }
 
@@ -121,7 +115,7 @@ impl Stage {
         match &self.job {
             Job::Windows(engine) => {
                 let pace = engine.timeline().pace();
-                !self.marked
+                !self.course.is_marked()
                     && (pace.delay_ms.is_none()
                         || pace.idle_ms.is_some()
                         || pace.future_ms.is_some())
@@ -175,8 +169,8 @@ impl Stage {
     /// When an expression is refused, a number overflows, or a limit is reached.
     #[inline]
     pub fn data(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<()> {
-        if self.marked {
-            self.course.line();
+        if self.course.has_epochs() {
+            self.course.line()?;
         }
         if self.intake.is_none() && self.begin(line)? {
             return Ok(());
@@ -220,13 +214,13 @@ impl Stage {
         let taken = intake.read(line)?;
         let engine = match &mut self.job {
             Job::Windows(engine) => engine,
-            Job::Each(_, whole) => return each(*whole, taken, self.course.partition(), out),
+            Job::Each(_, whole) => return each(*whole, taken, self.partition, out),
         };
         let time = match taken.time()? {
             Some(time) => time,
             None => engine.timeline().arrival().ok_or(Lost::Failed(NO_TICK))?,
         };
-        let partition = self.course.partition();
+        let partition = self.partition;
         if engine.see(partition, time, number) {
             engine.tell_due(out)?;
         }
@@ -248,8 +242,8 @@ impl Stage {
     /// # Errors
     /// With `--strict`, and when a whole number leaves 64 bits.
     pub fn bad(&mut self, number: u64, reason: &Bad, row: &[u8], out: &mut Output) -> Result<()> {
-        if self.marked {
-            self.course.line();
+        if self.course.has_epochs() {
+            self.course.line()?;
         }
         self.lose(number, reason, row, out)
     }
@@ -263,8 +257,8 @@ impl Stage {
         if self.keeping.bad {
             bad::json_line(number, reason, row, &mut self.losses.bad_lines);
         }
-        if self.course.has_epochs() {
-            out.own_mark(&Mark::Bad(self.dead_letter(reason.to_string(), row)));
+        if let Some(letter) = self.course.dead_letter(reason, row) {
+            out.stream.mark(&Mark::Bad(letter));
         }
         self.losses.add_bad(number, reason.clone());
         if let Job::Windows(engine) = &mut self.job {
@@ -276,16 +270,9 @@ impl Stage {
     #[cold]
     fn late(&mut self, by_ms: i64, line: &[u8], out: &mut Output) {
         self.losses.add_late(by_ms, line, self.keeping.late);
-        if self.course.has_epochs() {
-            let reason = format!("{by_ms} ms late");
-            out.own_mark(&Mark::Late(self.dead_letter(reason, line)));
+        if let Some(letter) = self.course.dead_letter(format_args!("{by_ms} ms late"), line) {
+            out.stream.mark(&Mark::Late(letter));
         }
-    }
-
-    fn dead_letter(&self, reason: String, line: &[u8]) -> DeadLetter {
-        let (at, offset) = self.course.place();
-        let stage = self.course.name().to_owned();
-        DeadLetter { stage, at, offset, reason, line_b64: BASE64.encode(line) }
     }
 
     /// The clock, or a tick, says that it is `ms`.
@@ -309,14 +296,14 @@ impl Stage {
             }
             Mark::Begin { partitions, .. } => {
                 self.assign(partitions, out);
-                out.mark(line);
+                out.stream.pass(line);
             }
             Mark::Restore { stage, at, key, value } if stage == self.course.name() => {
-                self.restore(at, key, value)?;
+                self.restore(at, key, value, out)?;
                 return Ok(false);
             }
             Mark::Restored { .. } => {
-                out.mark(line);
+                out.stream.pass(line);
                 self.restored(out)?;
             }
             Mark::From { at, offset } => return self.from(at, *offset, out).map(|()| false),
@@ -328,19 +315,21 @@ impl Stage {
                 if self.course.tick(*ms) {
                     self.act(*ms, out)?;
                 }
-                out.mark(line);
+                out.stream.pass(line);
             }
             Mark::Closed { until } => self.closed(*until, line, out)?,
             Mark::Barrier(barrier) => self.barrier(barrier, out)?,
             Mark::End { how } => {
-                self.end(*how, 0, out)?;
-                out.mark(line);
+                if self.course.end(*how) {
+                    self.tell_all(0, out)?;
+                }
+                out.stream.pass(line);
             }
             Mark::Abort { code, .. } => {
-                self.aborted = Some(*code);
-                out.mark(line);
+                self.course.abort(*code);
+                out.stream.pass(line);
             }
-            _ => out.mark(line),
+            _ => out.stream.pass(line),
         }
         Ok(true)
     }
@@ -352,14 +341,12 @@ impl Stage {
         stages: &[String],
         out: &mut Output,
     ) -> Result<()> {
-        self.marked = true;
         out.write_marks();
-        let opening = self.course.open(epochs, tick_ms, stages);
-        out.own_mark(&opening);
+        out.stream.mark(&self.course.open(epochs, tick_ms, stages));
         let Job::Windows(engine) = &mut self.job else { return Ok(()) };
         engine.listen_to_marks(IDLE_MS);
         if epochs {
-            if !out.has_marks() {
+            if !out.stream.is_marked() {
                 let reason = "the stream has epochs, which json, text and csv can carry on";
                 return Err(Error::caller("-o", reason));
             }
@@ -377,25 +364,31 @@ impl Stage {
 
     /// A new assignment: forgets all rows.
     fn assign(&mut self, partitions: &[Partition], out: &mut Output) {
-        let again = self.course.begin(partitions);
+        let again = self.course.begin();
         self.state.clear();
-        self.ended = None;
+        self.partition = 0;
         out.assign(partitions);
         let Job::Windows(engine) = &mut self.job else { return };
-        engine.assign(partitions.len());
+        engine.assign(out.stream.partitions().len());
         if again && !self.course.has_epochs() {
             let note = "the partitions were assigned anew: what was not written begins again";
             self.notes.push(note.to_owned());
         }
     }
 
-    fn restore(&mut self, at: &Partition, key: &Json, value: &Json) -> Result<()> {
-        let partition = self.course.partitions().iter().position(|known| known == at);
-        let (Job::Windows(engine), Some(partition)) = (&mut self.job, partition) else {
-            return Err(unfit(self.course.name(), Unfit::Entry));
+    fn restore(&mut self, at: &Partition, key: &Json, value: &Json, out: &Output) -> Result<()> {
+        let partition = out.stream.partitions().iter().position(|known| known == at);
+        let loaded = match (&mut self.job, partition) {
+            (Job::Windows(engine), Some(partition)) => {
+                self.state.load(engine, partition, key, value)
+            }
+            _ => Err(Unfit::Entry),
         };
-        let loaded = self.state.load(engine, partition, key, value);
-        loaded.map_err(|reason| unfit(self.course.name(), reason))
+        loaded.map_err(|unfit| match unfit {
+            Unfit::Layout(difference) => self.course.misfit(&difference),
+            Unfit::Entry => self.course.bad_entry(key, value),
+            Unfit::Full(reason) => Error::world(self.course.state_name(), reason),
+        })
     }
 
     fn restored(&mut self, out: &mut Output) -> Result<()> {
@@ -418,9 +411,9 @@ impl Stage {
     }
 
     fn from(&mut self, at: &Partition, offset: Option<i64>, out: &mut Output) -> Result<()> {
-        let partition = self.number_of(at, out);
         self.course.from(at, offset);
-        self.set_idle(partition, false, out)
+        self.partition = self.number_of(at, out);
+        self.set_idle(self.partition, false, out)
     }
 
     fn set_idle(&mut self, partition: usize, idle: bool, out: &mut Output) -> Result<()> {
@@ -431,16 +424,14 @@ impl Stage {
 
     /// The number of a partition; one that no assignment named gets the next.
     fn number_of(&mut self, at: &Partition, out: &mut Output) -> usize {
-        let known = self.course.partitions().len();
-        let number = self.course.number_of(at);
-        let now = self.course.partitions().len();
-        if now > known {
-            if let Job::Windows(engine) = &mut self.job
-                && now > 1
-            {
-                engine.add_partition();
-            }
-            out.add_partition(at);
+        let known = out.stream.partitions().len();
+        let number = out.stream.number_of(at);
+        // The engine begins with one.
+        if let Job::Windows(engine) = &mut self.job
+            && number == known
+            && known > 0
+        {
+            engine.add_partition();
         }
         number
     }
@@ -454,7 +445,7 @@ impl Stage {
                 tell_due(engine, out)
             }
             Job::Each(..) => {
-                out.mark(line);
+                out.stream.pass(line);
                 Ok(())
             }
         }
@@ -463,34 +454,20 @@ impl Stage {
     /// An epoch ends: hands on what changed in it, before the barrier.
     fn barrier(&mut self, barrier: &Barrier, out: &mut Output) -> Result<()> {
         self.course.barrier(barrier)?;
-        if barrier.last == Some(Last::Drained) {
-            self.end(How::Drained, 0, out)?;
+        if barrier.last == Some(Last::Drained) && self.course.drain() {
+            self.tell_all(0, out)?;
         }
+        let mut stored = Ok(());
         if let Job::Windows(engine) = &mut self.job {
-            let course = &self.course;
-            let mut failed = None;
             self.state.store(engine, &mut |partition, key, value| {
-                let at = course.partitions()[partition].clone();
-                let value = value.unwrap_or(Json::Null);
-                let bytes = out.own_mark(&Mark::State {
-                    stage: course.name().to_owned(),
-                    at,
-                    key: key.clone(),
-                    value,
-                });
-                if bytes > ENTRY_BYTES_MAX {
-                    failed.get_or_insert((key, bytes));
+                if stored.is_ok() {
+                    let value = value.unwrap_or(Json::Null);
+                    stored = out.stream.entry(self.course.name(), partition, key, value, REMEDY);
                 }
             });
-            if let Some((key, bytes)) = failed {
-                let reason = format!(
-                    "the state of one key takes {bytes} bytes, and an entry has at most \
-                     {ENTRY_BYTES_MAX}: shorter windows or fewer values a key are needed"
-                );
-                return Err(Error::world(format!("key {key}"), reason));
-            }
         }
-        out.barrier(barrier);
+        stored?;
+        out.stream.barrier(barrier);
         Ok(())
     }
 
@@ -499,25 +476,15 @@ impl Stage {
     /// # Errors
     /// When a marked stream was cut short, or a result has no value.
     pub fn finish(&mut self, now: i64, out: &mut Output) -> Result<Code> {
-        if let Some(code) = self.aborted {
-            return Ok(Code(code));
+        let code = self.course.finish("open windows are")?;
+        if !self.course.is_marked() {
+            self.tell_all(now, out)?;
         }
-        if self.marked && self.ended.is_none() {
-            let reason = "the stream has no end, so open windows are not written; run it again";
-            return Err(Error::unfinished("<stdin>", reason));
-        }
-        if !self.marked {
-            self.end(How::Drained, now, out)?;
-        }
-        Ok(Code::DONE)
+        Ok(code)
     }
 
-    /// A complete input closes all windows, one that was stopped closes none.
-    fn end(&mut self, how: How, now: i64, out: &mut Output) -> Result<()> {
-        let before = self.ended.replace(how);
-        if how == How::Stopped || before == Some(How::Drained) {
-            return Ok(());
-        }
+    /// The input is complete: closes all windows.
+    fn tell_all(&mut self, now: i64, out: &mut Output) -> Result<()> {
         if let Job::Windows(engine) = &mut self.job {
             engine.tell_all(now, out).map_err(|halt| Error::world("results", halt))?;
         }
@@ -545,20 +512,6 @@ fn each(whole: Whole, taken: Taken<'_>, partition: usize, out: &mut Output) -> R
     taken.each(&mut values)?;
     out.row(partition, &values);
     Ok(())
-}
-
-fn unfit(stage: &str, reason: Unfit) -> Error {
-    match reason {
-        Unfit::Layout(reason) => Error::caller(
-            "the stored state",
-            format!("{reason}; kcons --reset-state lets this start from nothing"),
-        ),
-        Unfit::Entry => Error::caller(
-            "the stored state",
-            format!("an entry of {stage} cannot be read; kcons --reset-state deletes all"),
-        ),
-        Unfit::Full(reason) => Error::world("the stored state", reason),
-    }
 }
 
 /// Why a row does not count.

@@ -5,10 +5,9 @@
 //! pane]`, with null for what the key has beside its panes; its value is an array of aggregates,
 //! or an object with those and a flag. The entry with the key null is the partition's header.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
+use pipe::course;
 use row::key::{self, Key};
-use row::value::Value;
+use row::stored;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
@@ -20,13 +19,12 @@ use crate::timeline::Past;
 use crate::watermark::NOT_YET;
 use crate::window::Aligned;
 
-/// The version of the entries.
-const VERSION: u32 = 1;
+/// The version of the entries, as a part of their layout.
+pub const VERSION: u32 = 1;
 
 /// What an entry says of a partition as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Header {
-    version: u32,
     /// What two runs have in common when the one can go on with the state of the other.
     layout: Json,
     /// How far time has come.
@@ -128,7 +126,6 @@ impl State {
             _ => None,
         };
         Header {
-            version: VERSION,
             layout: self.layout.clone(),
             past: engine.timeline.past(partition),
             told: known(told),
@@ -181,12 +178,7 @@ impl State {
         value: &Json,
     ) -> Result<(), Unfit> {
         let header = Header::deserialize(value).map_err(|_| Unfit::Entry)?;
-        if header.version != VERSION {
-            let version = header.version;
-            let reason = format!("version {version}, and this program writes version {VERSION}");
-            return Err(Unfit::Layout(reason));
-        }
-        if let Some(difference) = difference(&header.layout, &self.layout) {
+        if let Some(difference) = course::difference(&header.layout, &self.layout) {
             return Err(Unfit::Layout(difference));
         }
         let watermark = header.past.watermark.unwrap_or(NOT_YET);
@@ -224,52 +216,17 @@ impl State {
 fn key_of(entry: &Changed<'_>, columns: usize) -> Json {
     let mut values = Vec::with_capacity(columns);
     key::read(entry.key, columns, &mut values);
-    let columns: Vec<Json> = values.iter().map(column_of).collect();
+    let columns: Vec<Json> = values.iter().map(stored::value).collect();
     match entry.slot {
         Slot::Rest => json!([columns, null]),
         Slot::Pane(pane) => json!([columns, pane]),
     }
 }
 
-/// A column of a key: text as a string, what is not UTF-8 in base64, other types by their names.
-fn column_of(value: &Value<'_>) -> Json {
-    let (kind, bytes) = match value {
-        Value::Text(bytes) => ("text", bytes),
-        Value::Str(bytes) => ("str", bytes),
-        Value::Json(bytes) => ("json", bytes),
-        _ => return Json::Null,
-    };
-    match std::str::from_utf8(bytes) {
-        Ok(text) if kind == "text" => json!(text),
-        Ok(text) => json!({ kind: text }),
-        Err(_) => json!({ format!("{kind}_b64"): BASE64.encode(bytes) }),
-    }
-}
-
 fn read_key(columns: &[Json]) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for column in columns {
-        let value = match column {
-            Json::Null => Value::Null,
-            Json::String(text) => Value::Text(text.as_bytes().into()),
-            Json::Object(members) => {
-                let (kind, text) = members.iter().next()?;
-                let plain = kind.strip_suffix("_b64");
-                let text = text.as_str()?;
-                let bytes = match plain {
-                    Some(_) => BASE64.decode(text).ok()?,
-                    None => text.as_bytes().to_vec(),
-                };
-                match plain.unwrap_or(kind) {
-                    "text" => Value::Text(bytes.into()),
-                    "str" => Value::Str(bytes.into()),
-                    "json" => Value::Json(bytes.into()),
-                    _ => return None,
-                }
-            }
-            _ => return None,
-        };
-        key::push(&value, columns.len(), &mut bytes);
+        key::push(&stored::read_value(column)?, columns.len(), &mut bytes);
     }
     Some(bytes)
 }
@@ -290,19 +247,4 @@ fn read_aggregates(engine: &Engine, cells: &Json) -> Option<Vec<Aggregate>> {
         return None;
     }
     asked.iter().zip(stored).map(|(call, cell)| call.function.restore(cell)).collect()
-}
-
-/// What is different in two layouts.
-fn difference(stored: &Json, asked: &Json) -> Option<String> {
-    if stored == asked {
-        return None;
-    }
-    let none = serde_json::Map::new();
-    let (stored, asked) = (stored.as_object().unwrap_or(&none), asked.as_object().unwrap_or(&none));
-    let names = stored.keys().chain(asked.keys());
-    let name = names.into_iter().find(|name| stored.get(*name) != asked.get(*name))?;
-    let shown = |layout: &serde_json::Map<String, Json>| {
-        layout.get(name).map_or("nothing".to_owned(), Json::to_string)
-    };
-    Some(format!("{name} was {} and is {}", shown(stored), shown(asked)))
 }

@@ -2,9 +2,10 @@
 
 use std::cmp::Ordering;
 
+use row::stored;
 use serde_json::{Value, json};
 
-use crate::entry::{Filing, bytes_of_json, bytes_to_json};
+use crate::entry::Filing;
 use crate::score::{Order, Score};
 
 /// Bytes that a kept row takes beside its own.
@@ -124,21 +125,21 @@ impl Kept {
     pub fn entry_key(&self, by_key: bool) -> Value {
         match (by_key, self.window) {
             (false, _) => json!(["row", self.arrival]),
-            (true, None) => json!(["row", bytes_to_json(&self.key)]),
-            (true, Some(end)) => json!(["row", bytes_to_json(&self.key), end]),
+            (true, None) => json!(["row", stored::bytes(&self.key)]),
+            (true, Some(end)) => json!(["row", stored::bytes(&self.key), end]),
         }
     }
 
     /// What its entry in the stored state holds: all else follows from the line.
     #[must_use]
     pub fn entry_value(&self) -> Value {
-        json!({ "arrival": self.arrival, "line": bytes_to_json(&self.line) })
+        json!({ "arrival": self.arrival, "line": stored::bytes(&self.line) })
     }
 
     /// The line and the arrival of an entry.
     #[must_use]
     pub fn of_entry(value: &Value) -> Option<(Vec<u8>, u64)> {
-        Some((bytes_of_json(value.get("line")?)?, value.get("arrival")?.as_u64()?))
+        Some((stored::read_bytes(value.get("line")?)?, value.get("arrival")?.as_u64()?))
     }
 
     fn place(&self) -> Place<'_> {

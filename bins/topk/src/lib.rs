@@ -12,7 +12,6 @@ use row::{bad, form, schema, sql};
 
 pub mod best;
 pub mod entry;
-pub mod epochs;
 pub mod intake;
 pub mod kept;
 pub mod latest;
@@ -332,11 +331,8 @@ impl Session {
         if self.stage.rows() > self.drawn_rows {
             self.stage.draw(&mut self.output);
         }
-        if let Err(Error::Failed(code, message)) = &result
-            && *code != Code::UNFINISHED
-        {
-            let (tool, message) = ("topk".to_owned(), message.clone());
-            self.output.own_mark(&Mark::Abort { tool, code: code.0, message });
+        if let Some(abort) = result.as_ref().err().and_then(|error| Mark::abort("topk", error)) {
+            self.output.stream.mark(&abort);
         }
         let drained = self.drain();
         for loss in self.stage.losses() {
@@ -355,7 +351,7 @@ impl Session {
                 self.stage.tick(now_ms(), &mut self.output)?;
             }
             while self.next()? {
-                if self.output.bytes().len() >= stdio::OUTPUT_BYTES {
+                if self.output.stream.bytes.len() >= stdio::OUTPUT_BYTES {
                     self.drain()?;
                 }
             }
@@ -407,7 +403,7 @@ impl Session {
 
     /// Writes all that waits.
     fn drain(&mut self) -> Result<()> {
-        self.stdout.buffer().append(self.output.bytes());
+        self.stdout.buffer().append(&mut self.output.stream.bytes);
         self.stdout.flush()?;
         if let Some(bad) = &mut self.bad {
             bad.buffer().append(self.stage.bad_lines());

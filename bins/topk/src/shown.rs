@@ -2,9 +2,10 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use row::stored;
 use serde_json::{Value, json};
 
-use crate::entry::{Entry, Filing, bytes_to_json, score_of_json, score_to_json};
+use crate::entry::{Entry, Filing};
 use crate::ranking::{Body, Ranked};
 use crate::score::{Order, Score};
 
@@ -92,7 +93,7 @@ impl Shown {
             if let Some(old) = seat.filing.settle(at) {
                 entries.push(Entry::deleted(old, entry_key.clone()));
             }
-            let score = score_to_json(&seat.score);
+            let score = stored::value(&seat.score.value());
             let value = json!({ "rank": seat.rank, "group": seat.group, "score": score });
             entries.push(Entry { at, key: entry_key, value });
         }
@@ -105,7 +106,7 @@ impl Shown {
         let seat = || {
             let rank = value.get("rank")?.as_u64()?;
             let group = usize::try_from(value.get("group")?.as_u64()?).ok()?;
-            let score = score_of_json(value.get("score")?)?;
+            let score = Score::of(stored::read_value(value.get("score")?)?);
             let (partition, filing) = (Some(at), Filing::stored(at));
             (group <= key.len()).then_some(Seat { rank, score, group, partition, round: 0, filing })
         };
@@ -128,7 +129,7 @@ impl Leaver {
 }
 
 fn entry_key(key: &[u8]) -> Value {
-    json!(["last", bytes_to_json(key)])
+    json!(["last", stored::bytes(key)])
 }
 
 #[cfg(test)]

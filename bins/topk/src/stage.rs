@@ -1,5 +1,6 @@
 //! One stage of a pipeline: lines and marks go in, lines and marks come out.
 
+use pipe::course::Course;
 use pipe::exit::{Code, Error, Result};
 use pipe::mark::{How, Mark};
 use row::bad::{self, BadRows};
@@ -7,11 +8,11 @@ use row::field::Bad;
 use row::key::Key;
 use row::schema::{Options, Schema};
 use row::value::Fault;
+use serde_json::Value as Json;
 
-use crate::epochs::Epochs;
 use crate::intake::{Intake, KeyIntake, Query, Taken};
 use crate::kept::Offer;
-use crate::layout::Layout;
+use crate::layout;
 use crate::ledger::Full;
 use crate::output::Output;
 use crate::pace::Pace;
@@ -80,11 +81,9 @@ pub struct Stage {
     partition: Option<u32>,
     /// What the clock or a tick said last.
     now_ms: Option<i64>,
-    marked: bool,
+    course: Course,
     /// Whether a stage before this one says when its rows are complete.
     behind_swin: bool,
-    /// In a stream with epochs.
-    epochs: Option<Epochs>,
     stored: Stored,
     rows: u64,
     /// The number of the last row that was offered.
@@ -94,11 +93,6 @@ pub struct Stage {
     bad_lines: Vec<u8>,
     late: Late,
     notes: Vec<String>,
-    /// The exit code, when a program before this one failed for good.
-    aborted: Option<u8>,
-    /// Whether what a complete input leaves was ranked.
-    drained: bool,
-    ended: Option<How>,
 }
 
 /// Rows whose window had been written when they came.
@@ -137,9 +131,8 @@ impl Stage {
             key: Vec::new(),
             partition: None,
             now_ms: None,
-            marked: false,
+            course: Course::new("topk"),
             behind_swin: false,
-            epochs: None,
             stored: Stored::default(),
             rows: 0,
             arrival: 0,
@@ -148,9 +141,6 @@ impl Stage {
             bad_lines: Vec::new(),
             late: Late::default(),
             notes: Vec::new(),
-            aborted: None,
-            drained: false,
-            ended: None,
         }
     }
 
@@ -197,8 +187,8 @@ impl Stage {
     /// When an expression is refused, a number overflows, or a limit is reached.
     #[inline]
     pub fn data(&mut self, number: u64, line: &[u8], out: &mut Output) -> Result<()> {
-        if let Some(epochs) = &mut self.epochs {
-            epochs.line()?;
+        if self.course.has_epochs() {
+            self.course.line()?;
         }
         if self.job.is_none() && self.begin(line, out)? {
             return Ok(());
@@ -282,7 +272,7 @@ impl Stage {
                               compare with";
                 Err(Error::caller("--changes", reason))
             }
-            _ if has_windows => Ok(Mode::Windows { by_rows: !self.marked }),
+            _ if has_windows => Ok(Mode::Windows { by_rows: !self.course.is_marked() }),
             Counting::Last => Ok(Mode::Upsert(pace)),
             Counting::All => Ok(Mode::End),
         }
@@ -294,8 +284,8 @@ impl Stage {
     /// As [`Stage::data`].
     #[cold]
     pub fn long(&mut self, number: u64, head: &[u8], bytes: u64, out: &mut Output) -> Result<()> {
-        if let Some(epochs) = &mut self.epochs {
-            epochs.line()?;
+        if self.course.has_epochs() {
+            self.course.line()?;
         }
         self.bad(number, &Bad::Long(bytes), head, out)
     }
@@ -314,10 +304,8 @@ impl Stage {
             let row = String::from_utf8_lossy(&row[..row.len().min(200)]).into_owned();
             return Err(Error::world(place, format!("{reason}: {row:?}")));
         }
-        let epochs = self.epochs.as_ref();
-        if let Some(letter) = epochs.and_then(|epochs| epochs.dead_letter(reason.to_string(), row))
-        {
-            out.own_mark(&Mark::Bad(letter));
+        if let Some(letter) = self.course.dead_letter(reason, row) {
+            out.stream.mark(&Mark::Bad(letter));
         }
         if self.plan.keeping.bad {
             bad::json_line(number, reason, row, &mut self.bad_lines);
@@ -331,10 +319,9 @@ impl Stage {
     fn late(&mut self, by_ms: i64, row: &[u8], out: &mut Output) {
         self.late.rows += 1;
         self.late.most_ms = self.late.most_ms.max(by_ms);
-        let reason = format!("its window had been ranked, late by {by_ms} ms");
-        let epochs = self.epochs.as_ref();
-        if let Some(letter) = epochs.and_then(|epochs| epochs.dead_letter(reason, row)) {
-            out.own_mark(&Mark::Late(letter));
+        let reason = format_args!("its window had been ranked, late by {by_ms} ms");
+        if let Some(letter) = self.course.dead_letter(reason, row) {
+            out.stream.mark(&Mark::Late(letter));
         }
     }
 
@@ -356,13 +343,13 @@ impl Stage {
     /// Milliseconds from `ms` until the clock of a plain stream brings a ranking.
     #[must_use]
     pub fn wait_ms(&self, ms: i64) -> Option<i64> {
-        self.job.as_ref().filter(|_| !self.marked)?.ranker.wait_ms(ms)
+        self.job.as_ref().filter(|_| !self.course.is_marked())?.ranker.wait_ms(ms)
     }
 
     /// Whether the clock may bring a ranking.
     #[must_use]
     pub fn goes_by_clock(&self) -> bool {
-        self.plan.every_ms.is_some() && !self.marked
+        self.plan.every_ms.is_some() && !self.course.is_marked()
     }
 
     /// How many rows came.
@@ -376,7 +363,7 @@ impl Stage {
         let Some(job) = self.job.as_ref().filter(|_| out.is_live()) else { return };
         let ranking = job.ranker.provisional();
         let no_window = ranking.is_empty() && job.feed.has_windows();
-        if self.ended != Some(How::Drained) && !no_window {
+        if !self.course.is_drained() && !no_window {
             out.ranking(&ranking, false);
         }
     }
@@ -386,42 +373,35 @@ impl Stage {
     /// # Errors
     /// When a marked stream was cut short.
     pub fn finish(&mut self, out: &mut Output) -> Result<Code> {
-        if let Some(code) = self.aborted {
-            return Ok(Code(code));
-        }
-        if self.marked && self.ended.is_none() {
-            let reason = "the stream has no end, so the last ranking is not written; run it again";
-            return Err(Error::unfinished("<stdin>", reason));
-        }
-        if !self.marked {
-            self.end(How::Drained, out)?;
+        let code = self.course.finish("the last ranking is")?;
+        if !self.course.is_marked() {
+            self.drain(out)?;
         }
         if self.rows > 0 && self.rows == self.unscored {
             let score = &self.plan.query.score.text;
             self.notes.push(format!("{score}: it is NULL in every row"));
         }
-        Ok(Code::DONE)
+        Ok(code)
     }
 
-    /// A complete input is ranked; one that was stopped is not, because more was to come.
+    /// Nothing follows. A complete input is ranked; one that was stopped is not, because more was
+    /// to come.
     fn end(&mut self, how: How, out: &mut Output) -> Result<()> {
-        self.ended = Some(how);
-        if how == How::Drained {
-            return self.drain(out);
+        if self.course.end(how) {
+            self.drain(out)?;
         }
         let has_news = self.job.as_ref().is_some_and(|job| job.ranker.has_news());
-        if has_news && !out.is_live() && self.epochs.is_none() {
+        if how == How::Stopped && has_news && !out.is_live() && !self.course.has_epochs() {
             let note = "the input was stopped: the rows since the last ranking are not ranked";
             self.notes.push(note.to_owned());
         }
         Ok(())
     }
 
-    /// Ranks what a complete input leaves, once.
+    /// Ranks what a complete input leaves.
     fn drain(&mut self, out: &mut Output) -> Result<()> {
-        let Some(job) = self.job.as_mut().filter(|_| !self.drained) else { return Ok(()) };
+        let Some(job) = &mut self.job else { return Ok(()) };
         let ended = job.ranker.end(&mut |ranking| out.ranking(ranking, true));
-        self.drained = true;
         ended.map_err(|fault| self.unranked(fault))
     }
 
@@ -453,14 +433,14 @@ impl Stage {
 
 impl Plan {
     /// What a stored state has to have in common with this plan.
-    fn layout(&self) -> Layout {
+    fn layout(&self) -> Json {
         let mode = match self.counting {
             Counting::All => "end",
             Counting::Last => "upsert",
             Counting::Tally { again: false } => "tally",
             Counting::Tally { again: true } => "tally upsert",
         };
-        Layout::new(mode, &self.query, self.settings, self.every_ms, &self.rows)
+        layout::of(mode, &self.query, self.settings, self.every_ms, &self.rows)
     }
 }
 

@@ -7,10 +7,11 @@ use hashbrown::{HashMap, HashTable};
 use row::expr::Expr;
 use row::field::Fields;
 use row::key::{self, Key};
+use row::stored;
 use row::value::{Fault, Number, Value};
 use serde_json::json;
 
-use crate::entry::{Entry, bytes_to_json};
+use crate::entry::Entry;
 use crate::ledger::{Full, Ledger};
 use crate::ranking::{Body, Ranked, first_by_group};
 use crate::score::{Order, Score};
@@ -233,7 +234,7 @@ impl Tally {
             for count in part.table.iter_mut().filter(|count| count.rows != count.stored) {
                 count.stored = count.rows;
                 let value = json!({ "count": count.rows, "group": count.group });
-                let key = json!(["count", bytes_to_json(count.key(&part.keys))]);
+                let key = json!(["count", stored::bytes(count.key(&part.keys))]);
                 entries.push(Entry { at, key, value });
             }
         }
@@ -375,7 +376,7 @@ mod tests {
         assert_eq!(entries.len(), 3, "what has not changed is not stored again");
         let (mut again, mut ledger) = (Tally::new(Scale::Count), self::ledger());
         for entry in &entries {
-            let key = crate::entry::bytes_of_json(&entry.key[1]).expect("bytes");
+            let key = row::stored::read_bytes(&entry.key[1]).expect("bytes");
             assert_eq!(again.restore(entry.at, &key, &entry.value, &mut ledger), Ok(true));
         }
         assert_eq!(shown(&again, 9), expected);

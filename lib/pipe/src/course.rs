@@ -1,8 +1,16 @@
-//! Where a stage stands in a marked stream: which partition lines come from, how many there were
-//! in the epoch, and whether its state is still to come.
+//! Where a stage stands in a marked stream: its own name, where the row at hand came from, how
+//! many rows the epoch has, whether the state is still to come, and how the stream ended.
+//!
+//! A plain stream needs none of this, and one without epochs little.
 
-use crate::exit::{Error, Result};
-use crate::mark::{Barrier, Mark, Partition, stages_behind};
+use std::fmt::Display;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::Value as Json;
+
+use crate::exit::{Code, Error, Result};
+use crate::mark::{Barrier, DeadLetter, How, Mark, Partition};
 
 /// The course of a marked stream through one stage.
 #[derive(Debug)]
@@ -10,18 +18,42 @@ pub struct Course {
     tool: &'static str,
     /// The stage's name in the pipeline, as `0:swin`.
     name: String,
+    marked: bool,
     epochs: bool,
     begun: bool,
     /// Whether an assignment has begun whose state has not come yet.
     restoring: bool,
-    /// The last tick since then.
+    /// The last tick of that time.
     held_tick: Option<i64>,
-    partitions: Vec<Partition>,
-    partition: usize,
-    /// The offset of the next data line, when the lines before said it.
-    offset: Option<i64>,
-    /// Data lines since the last barrier.
+    /// Under epochs.
+    source: Option<Source>,
+    /// Whether a data line may not come now.
+    strays: bool,
+    /// Data lines that came, under epochs, and how many of them before the last barrier.
     lines: u64,
+    lines_before: u64,
+    /// Whether what a complete input leaves was asked for.
+    drained: bool,
+    end: Option<End>,
+}
+
+/// Where data lines come from.
+#[derive(Debug)]
+struct Source {
+    at: Partition,
+    /// The offset of the first line, where the stage before knows it.
+    offset: Option<i64>,
+    /// The data lines that came before it.
+    lines: u64,
+}
+
+/// How the stream ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// As the head of the pipeline says.
+    Said,
+    /// A program before this one failed for good, with this exit code.
+    Abort(u8),
 }
 
 impl Course {
@@ -31,43 +63,54 @@ impl Course {
         Course {
             tool,
             name: String::new(),
+            marked: false,
             epochs: false,
             begun: false,
             restoring: false,
             held_tick: None,
-            partitions: Vec::new(),
-            partition: 0,
-            offset: None,
+            source: None,
+            strays: false,
             lines: 0,
+            lines_before: 0,
+            drained: false,
+            end: None,
         }
     }
 
     /// The stream opens; returns the mark that opens it for the next stage.
     pub fn open(&mut self, epochs: bool, tick_ms: u64, stages: &[String]) -> Mark {
-        self.epochs = epochs;
-        let stages = stages_behind(stages, self.tool);
-        self.name = stages.last().cloned().unwrap_or_default();
+        self.name = format!("{}:{}", stages.len(), self.tool);
+        (self.marked, self.epochs, self.strays) = (true, epochs, epochs);
+        let stages = stages.iter().chain([&self.name]).cloned().collect();
         Mark::Open { epochs, tick_ms, stages }
     }
 
-    /// The stage's name in the pipeline.
+    /// Whether the stream has marks.
+    #[inline]
     #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
+    pub fn is_marked(&self) -> bool {
+        self.marked
     }
 
     /// Whether barriers cut the stream into epochs.
+    #[inline]
     #[must_use]
     pub fn has_epochs(&self) -> bool {
         self.epochs
     }
 
+    /// The stage's name, as in the mark that [`Course::open`] made.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A new assignment begins; returns whether it is not the first one.
-    pub fn begin(&mut self, partitions: &[Partition]) -> bool {
-        self.partitions = partitions.to_vec();
-        (self.partition, self.offset, self.lines) = (0, None, 0);
-        self.restoring = self.epochs;
-        self.held_tick = None;
+    pub fn begin(&mut self) -> bool {
+        self.source = None;
+        (self.restoring, self.strays, self.held_tick) = (self.epochs, self.epochs, None);
+        self.lines_before = self.lines;
+        (self.drained, self.end) = (false, None);
         std::mem::replace(&mut self.begun, true)
     }
 
@@ -85,70 +128,292 @@ impl Course {
         !self.restoring
     }
 
-    /// The partitions, in the order in which they are numbered.
-    #[must_use]
-    pub fn partitions(&self) -> &[Partition] {
-        &self.partitions
-    }
-
-    /// The number of the partition that lines come from.
-    #[inline]
-    #[must_use]
-    pub fn partition(&self) -> usize {
-        self.partition
-    }
-
-    /// The following lines come from `at`; one that no assignment named gets the next number.
-    pub fn from(&mut self, at: &Partition, offset: Option<i64>) -> usize {
-        self.offset = offset;
-        self.partition = self.number_of(at);
-        self.partition
-    }
-
-    /// The number of a partition.
-    pub fn number_of(&mut self, at: &Partition) -> usize {
-        let known = self.partitions.iter().position(|known| known == at);
-        known.unwrap_or_else(|| {
-            self.partitions.push(at.clone());
-            self.partitions.len() - 1
-        })
-    }
-
-    /// A data line comes.
-    #[inline]
-    pub fn line(&mut self) {
-        self.lines += 1;
-        if let Some(offset) = &mut self.offset {
-            *offset += 1;
+    /// The following data lines come from `at`, the first one with this offset.
+    pub fn from(&mut self, at: &Partition, offset: Option<i64>) {
+        if self.epochs {
+            self.source = Some(Source { at: at.clone(), offset, lines: self.lines });
+            self.strays = self.restoring;
         }
     }
 
-    /// Where the data line that came last is from, and its offset when that is known.
-    #[must_use]
-    pub fn place(&self) -> (Partition, Option<i64>) {
-        let at = self.partitions.get(self.partition);
-        let at = at.cloned().unwrap_or_else(|| Partition(String::new(), 0));
-        (at, self.offset.map(|offset| offset - 1))
-    }
-
-    /// An epoch ends with `barrier`.
+    /// A data line comes. Without epochs nobody asks how many, and this need not be called.
     ///
     /// # Errors
-    /// When there should be none, or lines of the epoch were lost on the way or added.
+    /// When it may not come here, in a stream with epochs.
+    #[inline]
+    pub fn line(&mut self) -> Result<()> {
+        self.lines += 1;
+        if self.strays { Err(stray()) } else { Ok(()) }
+    }
+
+    /// The data line that came last, as one that could not be used; none without epochs, as
+    /// nobody takes it then.
+    #[must_use]
+    pub fn dead_letter(&self, reason: impl Display, line: &[u8]) -> Option<DeadLetter> {
+        let source = self.source.as_ref()?;
+        let behind = i64::try_from(self.lines - source.lines).unwrap_or(i64::MAX);
+        Some(DeadLetter {
+            stage: self.name.clone(),
+            at: source.at.clone(),
+            offset: source.offset.map(|first| first + behind - 1),
+            reason: reason.to_string(),
+            line_b64: BASE64.encode(line),
+        })
+    }
+
+    /// An epoch ends. Whoever wrote the barrier has counted its rows.
+    ///
+    /// # Errors
+    /// When there should be no barrier, or another number of rows came.
     pub fn barrier(&mut self, barrier: &Barrier) -> Result<()> {
         if !self.epochs {
             let reason = "a barrier in a stream that was opened without epochs";
             return Err(Error::world("<stdin>", reason));
         }
-        let lines = std::mem::take(&mut self.lines);
-        if lines != barrier.lines {
-            let (epoch, said) = (barrier.epoch, barrier.lines);
-            let reason = format!(
-                "epoch {epoch} has {lines} lines, and its barrier says {said}: does a program \
-                 before this one add or lose lines?"
-            );
-            return Err(Error::world("<stdin>", reason));
+        let lines = self.lines - self.lines_before;
+        self.lines_before = self.lines;
+        if lines == barrier.lines {
+            return Ok(());
         }
-        Ok(())
+        let (epoch, said) = (barrier.epoch, barrier.lines);
+        let reason = format!(
+            "epoch {epoch} has {lines} lines, and its barrier says {said}: does a program before \
+             this one add or lose lines?"
+        );
+        Err(Error::world("<stdin>", reason))
+    }
+
+    /// The input of the assignment, or that of a plain stream, is complete; returns whether this
+    /// is news, and what it leaves is to be written.
+    pub fn drain(&mut self) -> bool {
+        !std::mem::replace(&mut self.drained, true)
+    }
+
+    /// Whether the input was complete.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.drained
+    }
+
+    /// Nothing follows; returns whether what a complete input leaves is to be written.
+    pub fn end(&mut self, how: How) -> bool {
+        self.end = Some(End::Said);
+        how == How::Drained && self.drain()
+    }
+
+    /// A program before this one failed for good with the exit code `code`.
+    pub fn abort(&mut self, code: u8) {
+        self.end = Some(End::Abort(code));
+    }
+
+    /// The input has ended. Returns the exit code: that of the program before this one which
+    /// failed for good.
+    ///
+    /// # Errors
+    /// When a marked stream was cut short, so that what `left` names is not written.
+    pub fn finish(&self, left: &str) -> Result<Code> {
+        match self.end {
+            Some(End::Abort(code)) => Ok(Code(code)),
+            None if self.marked => {
+                let reason = format!("the stream has no end, so {left} not written; run it again");
+                Err(Error::unfinished("<stdin>", reason))
+            }
+            Some(End::Said) | None => Ok(Code::DONE),
+        }
+    }
+
+    /// Says that the state was stored by a run with other options.
+    #[must_use]
+    pub fn misfit(&self, difference: &str) -> Error {
+        let reason = format!(
+            "{difference}; give the options that it was stored with, or delete it with kcons \
+             --reset-state"
+        );
+        Error::caller(self.state_name(), reason)
+    }
+
+    /// Says that an entry of the state cannot be read.
+    #[must_use]
+    pub fn bad_entry(&self, key: &Json, value: &Json) -> Error {
+        let reason = format!("cannot be read: {key}: {value}; kcons --reset-state deletes it");
+        Error::world(self.state_name(), reason)
+    }
+
+    /// What messages call the state.
+    #[must_use]
+    pub fn state_name(&self) -> String {
+        format!("the state of {}", self.name)
+    }
+}
+
+/// What is different in two layouts, objects of the options that give a state its meaning.
+#[must_use]
+pub fn difference(stored: &Json, asked: &Json) -> Option<String> {
+    let names = [stored, asked].into_iter().filter_map(Json::as_object).flat_map(|x| x.keys());
+    // Of another version all fields may differ, and this one says why.
+    let version = "version".to_owned();
+    let name = [&version].into_iter().chain(names).find(|name| stored.get(name) != asked.get(name));
+    let (name, null) = (name?, Json::Null);
+    let [theirs, mine] = [stored, asked].map(|layout| layout.get(name).unwrap_or(&null));
+    Some(format!("was stored with {name} {theirs}, and this is {name} {mine}"))
+}
+
+#[cold]
+fn stray() -> Error {
+    let reason = "a row before its `from`, or before the state was `restored`";
+    Error::world("<stdin>", reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn opened(epochs: bool) -> Course {
+        let mut course = Course::new("topk");
+        course.open(epochs, 100, &["0:swin".to_owned()]);
+        course
+    }
+
+    fn barrier(lines: u64) -> Barrier {
+        Barrier {
+            epoch: 7,
+            lines,
+            group: None,
+            generation: 1,
+            member: "m".to_owned(),
+            instance: None,
+            offsets: Vec::new(),
+            last: None,
+        }
+    }
+
+    fn partition() -> Partition {
+        Partition("t".to_owned(), 3)
+    }
+
+    #[test]
+    fn a_stage_adds_its_name() {
+        let mut course = Course::new("topk");
+        let stages = vec!["0:swin".to_owned(), "1:topk".to_owned()];
+        let opening = course.open(true, 100, &stages[..1]);
+        assert_eq!(opening, Mark::Open { epochs: true, tick_ms: 100, stages });
+        assert_eq!(course.name(), "1:topk");
+    }
+
+    #[test]
+    fn a_row_of_an_epoch_is_from_somewhere_and_behind_the_state() {
+        let mut course = opened(true);
+        assert!(course.line().is_err(), "nothing has begun");
+        course.begin();
+        course.from(&partition(), None);
+        assert!(course.line().is_err(), "the state is not back");
+        course.begin();
+        let _ = course.restored();
+        assert!(course.line().is_err(), "it is from nowhere");
+        course.from(&partition(), None);
+        assert_eq!(course.line(), Ok(()));
+        course.begin();
+        assert!(course.line().is_err(), "the next assignment has a state of its own");
+    }
+
+    #[test]
+    fn without_epochs_rows_come_as_they_like() {
+        let mut course = opened(false);
+        assert_eq!(course.line(), Ok(()));
+        assert!(!course.begin());
+        assert_eq!(course.line(), Ok(()));
+        assert!(course.tick(100), "no state is to come");
+        assert!(course.begin(), "again");
+        course.from(&partition(), Some(1));
+        assert_eq!(course.line(), Ok(()));
+        assert_eq!(course.dead_letter("bad", b"x"), None);
+        assert!(course.barrier(&barrier(1)).is_err());
+    }
+
+    #[test]
+    fn rows_are_counted_from_barrier_to_barrier() {
+        let mut course = opened(true);
+        course.begin();
+        let _ = course.restored();
+        course.from(&partition(), Some(40));
+        assert_eq!((course.line(), course.line()), (Ok(()), Ok(())));
+        assert_eq!((course.barrier(&barrier(2)), course.barrier(&barrier(0))), (Ok(()), Ok(())));
+        assert_eq!(course.line(), Ok(()));
+        let Err(Error::Failed(Code::WORLD, message)) = course.barrier(&barrier(2)) else {
+            panic!("a line is missing");
+        };
+        assert!(message.contains("epoch 7 has 1 lines, and its barrier says 2"), "{message}");
+        assert_eq!(course.barrier(&barrier(0)), Ok(()), "it is said once");
+        assert_eq!(course.line(), Ok(()));
+        course.begin();
+        assert_eq!(course.barrier(&barrier(0)), Ok(()), "the line was of the assignment before");
+    }
+
+    #[test]
+    fn a_dead_letter_says_where_the_row_came_from() {
+        let mut course = opened(true);
+        course.begin();
+        let _ = course.restored();
+        course.from(&partition(), Some(40));
+        let _ = (course.line(), course.barrier(&barrier(1)), course.line());
+        let letter = course.dead_letter("bad", b"x").expect("a row is at hand");
+        assert_eq!((letter.stage.as_str(), letter.at), ("1:topk", partition()));
+        assert_eq!((letter.offset, letter.line_b64.as_str()), (Some(41), "eA=="));
+        course.from(&Partition("t".to_owned(), 4), None);
+        let _ = course.line();
+        let letter = course.dead_letter("bad", b"x").expect("a row is at hand");
+        assert_eq!((letter.at.1, letter.offset), (4, None));
+    }
+
+    #[test]
+    fn the_last_tick_waits_until_the_state_is_back() {
+        let mut course = opened(true);
+        course.begin();
+        assert!(!course.tick(100) && !course.tick(200));
+        assert_eq!((course.restored(), course.tick(300)), (Some(200), true));
+        assert_eq!(course.restored(), None);
+        course.begin();
+        course.tick(400);
+        course.begin();
+        assert_eq!(course.restored(), None, "it was of the assignment before");
+    }
+
+    #[test]
+    fn what_a_complete_input_leaves_is_written_once() {
+        let mut course = opened(true);
+        course.begin();
+        assert!(course.drain(), "at the last barrier");
+        assert!(course.finish("windows are").is_err(), "the end is still to come");
+        assert!(!course.end(How::Drained), "and not again");
+        assert_eq!(course.finish("windows are"), Ok(Code::DONE));
+        course.begin();
+        assert!(!course.end(How::Stopped) && !course.is_drained(), "more was to come");
+    }
+
+    #[test]
+    fn the_exit_code_is_that_of_the_program_that_failed() {
+        let plain = Course::new("topk");
+        assert_eq!(plain.finish("windows are"), Ok(Code::DONE), "it needs no end");
+        let mut course = opened(false);
+        let Err(Error::Failed(Code::UNFINISHED, message)) = course.finish("windows are") else {
+            panic!("it was cut short");
+        };
+        assert!(message.contains("so windows are not written"), "{message}");
+        course.abort(2);
+        assert_eq!(course.finish("windows are"), Ok(Code(2)));
+    }
+
+    #[test]
+    fn the_difference_of_two_layouts_is_named() {
+        let layout = |k: u32, version: u32| json!({ "k": k, "version": version });
+        assert_eq!(difference(&layout(10, 1), &layout(10, 1)), None);
+        let of = |stored: &Json| difference(stored, &layout(5, 1)).unwrap_or_default();
+        assert_eq!(of(&layout(10, 1)), "was stored with k 10, and this is k 5");
+        let version = "was stored with version 2, and this is version 1";
+        assert_eq!(of(&layout(10, 2)), version, "which is why all the others may differ");
+        assert_eq!(of(&json!({})), "was stored with version null, and this is version 1");
+        let more = json!({ "k": 5, "version": 1, "per": ["a"] });
+        assert_eq!(of(&more), "was stored with per [\"a\"], and this is per null");
     }
 }

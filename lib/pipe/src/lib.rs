@@ -7,6 +7,7 @@ pub mod course;
 pub mod exit;
 pub mod lines;
 pub mod mark;
+pub mod outlet;
 pub mod rate;
 pub mod stdio;
 pub mod stop;

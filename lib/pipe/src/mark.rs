@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::exit::{Error, Result};
+use crate::exit::{Code, Error, Result};
 use crate::lines::{Fill, LINE_BYTES_MAX, Line, Lines};
 use crate::stdio::Input;
 use crate::units;
@@ -209,6 +209,18 @@ impl Mark {
         out.push(b'\n');
     }
 
+    /// The mark with which the program `tool` fails, if it fails for good.
+    #[must_use]
+    pub fn abort(tool: &str, error: &Error) -> Option<Mark> {
+        match error {
+            Error::Closed | Error::Failed(Code::UNFINISHED, _) => None,
+            Error::Failed(code, message) => {
+                let (tool, message) = (tool.to_owned(), message.clone());
+                Some(Mark::Abort { tool, code: code.0, message })
+            }
+        }
+    }
+
     /// Reads a mark from the bytes after RS.
     ///
     /// # Errors
@@ -273,14 +285,6 @@ impl Options {
         let delimiter = if self.null { 0 } else { self.delimiter };
         Stream::new(Lines::new(input, delimiter, self.max_line), self.plain)
     }
-}
-
-/// The names of the stages of a stream behind one more, `tool`.
-#[must_use]
-pub fn stages_behind(stages: &[String], tool: &str) -> Vec<String> {
-    let mut stages = stages.to_vec();
-    stages.push(format!("{}:{tool}", stages.len()));
-    stages
 }
 
 /// Lines in which marks are recognised by the first one.

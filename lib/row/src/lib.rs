@@ -16,6 +16,7 @@ pub mod record_key;
 mod scan;
 pub mod schema;
 pub mod sql;
+pub mod stored;
 pub mod table;
 pub mod time;
 pub mod value;

@@ -2,11 +2,9 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
-use row::key;
 use row::value::Value;
+use row::{key, stored};
 use serde_json::Value as Json;
-
-use super::state;
 
 /// The different values: those that would be different keys.
 #[derive(Clone, Debug)]
@@ -57,7 +55,7 @@ impl Distinct {
         let stored = sorted.into_iter().map(|value| {
             let mut columns = Vec::with_capacity(1);
             key::read(value, 1, &mut columns);
-            state::store_value(columns.first().unwrap_or(&Value::Null))
+            stored::value(columns.first().unwrap_or(&Value::Null))
         });
         Json::Array(stored.collect())
     }
@@ -66,7 +64,7 @@ impl Distinct {
         let (mut distinct, mut buffer) = (Distinct::default(), Vec::new());
         for value in stored.as_array()? {
             buffer.clear();
-            key::push(&state::restore_value(value)?, 1, &mut buffer);
+            key::push(&stored::read_value(value)?, 1, &mut buffer);
             distinct.add(&buffer);
         }
         Some(distinct)

@@ -10,10 +10,11 @@
 //! Of infinite numbers and NaN, and where squares leave the floats (beyond 1e154), the result is
 //! NaN.
 
+use row::stored;
 use row::value::{Number, Value};
 use serde_json::{Value as Json, json};
 
-use super::state::{self, Parts};
+use super::state::Parts;
 use super::twice::Twice;
 
 /// The first two moments of numbers.
@@ -78,8 +79,8 @@ impl Moments {
 
     /// `[count, sum, squares]`, each of the latter as high and low part.
     pub(super) fn store(&self) -> Json {
-        let [high, low] = [self.sum.high, self.sum.low].map(state::store_float);
-        let [squares, lost] = [self.squares.high, self.squares.low].map(state::store_float);
+        let [high, low] = [self.sum.high, self.sum.low].map(stored::float);
+        let [squares, lost] = [self.squares.high, self.squares.low].map(stored::float);
         json!([self.count, high, low, squares, lost])
     }
 
@@ -87,8 +88,8 @@ impl Moments {
         let mut parts = Parts::of(stored)?;
         let count = parts.next()?.as_u64()?;
         let mut twice = || {
-            let high = state::restore_float(parts.next()?)?;
-            Some(Twice { high, low: state::restore_float(parts.next()?)? })
+            let high = stored::read_float(parts.next()?)?;
+            Some(Twice { high, low: stored::read_float(parts.next()?)? })
         };
         let moments = Moments { count, sum: twice()?, squares: twice()? };
         (parts.left() == 0).then_some(moments)

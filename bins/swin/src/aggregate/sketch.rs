@@ -9,11 +9,12 @@
 
 use std::sync::LazyLock;
 
+use row::stored;
 use row::value::{Number, Value};
 use serde_json::Value as Json;
 use sketches_ddsketch::Config;
 
-use super::state::{self, Parts};
+use super::state::Parts;
 
 /// The mapping from numbers to bins: a little finer than 1 %, so that rounding does not break the
 /// promise. Only that of the crate is used, not its limit of bins.
@@ -140,7 +141,7 @@ impl Sketch {
 
     /// `[least, greatest, bin, count, bin, count, …]`.
     pub(super) fn store(&self) -> Json {
-        let mut parts = vec![state::store_float(self.least), state::store_float(self.greatest)];
+        let mut parts = vec![stored::float(self.least), stored::float(self.greatest)];
         for &(bin, count) in &self.bins {
             parts.push(bin.into());
             parts.push(count.into());
@@ -150,8 +151,8 @@ impl Sketch {
 
     pub(super) fn restore(stored: &Json) -> Option<Sketch> {
         let mut parts = Parts::of(stored)?;
-        let least = state::restore_float(parts.next()?)?;
-        let greatest = state::restore_float(parts.next()?)?;
+        let least = stored::read_float(parts.next()?)?;
+        let greatest = stored::read_float(parts.next()?)?;
         let mut bins = Vec::with_capacity(parts.left() / 2);
         while parts.left() > 0 {
             let bin = i32::try_from(parts.next()?.as_i64()?).ok()?;

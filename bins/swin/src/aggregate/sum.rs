@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
+use row::stored;
 use row::value::{Fault, Number, Value};
 use serde_json::{Value as Json, json};
 
-use super::state::{self, Parts};
+use super::state::Parts;
 use super::twice::{Twice, two_sum};
 
 /// A sum of numbers.
@@ -96,7 +97,7 @@ impl Sum {
         if self.floats == 0 {
             return json!([self.count, whole]);
         }
-        let (high, low) = (state::store_float(self.high), state::store_float(self.low));
+        let (high, low) = (stored::float(self.high), stored::float(self.low));
         json!([self.count, whole, self.floats, high, low])
     }
 
@@ -110,8 +111,8 @@ impl Sum {
         let mut sum = Sum { whole, count, ..Sum::default() };
         if parts.left() > 0 {
             sum.floats = parts.next()?.as_u64()?;
-            sum.high = state::restore_float(parts.next()?)?;
-            sum.low = state::restore_float(parts.next()?)?;
+            sum.high = stored::read_float(parts.next()?)?;
+            sum.low = stored::read_float(parts.next()?)?;
         }
         (parts.left() == 0).then_some(sum)
     }

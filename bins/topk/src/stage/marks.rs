@@ -1,11 +1,10 @@
 //! The marks between the rows.
 
 use pipe::exit::{Error, Result};
-use pipe::mark::{self, Barrier, Last, Mark, Partition};
+use pipe::mark::{Barrier, Last, Mark, Partition};
 use row::form;
 
 use super::Stage;
-use crate::epochs::Epochs;
 use crate::output::Output;
 use crate::sheet::Form;
 
@@ -21,42 +20,40 @@ impl Stage {
                 return Ok(true);
             }
             Mark::Begin { partitions, .. } => self.assign(partitions, out),
-            Mark::Restore { stage, at, key, value } if self.is_own(stage) => {
+            Mark::Restore { stage, at, key, value } if stage == self.course.name() => {
                 self.restore(at, key, value, out)?;
                 return Ok(false);
             }
             Mark::Restored { .. } => {
                 // Rows may only come behind it, those that the tick brings too.
-                out.mark(line);
-                if let Some(ms) = self.epochs.as_mut().and_then(Epochs::restored) {
+                out.stream.pass(line);
+                if let Some(ms) = self.course.restored() {
                     self.tick(ms, out)?;
                 }
                 return Ok(true);
             }
             Mark::From { at, offset } => {
                 self.partition = Some(out.number_of(at));
-                if let Some(epochs) = &mut self.epochs {
-                    epochs.from(at, *offset);
-                }
+                self.course.from(at, *offset);
                 return Ok(false);
             }
             Mark::Idle { .. } => return Ok(false),
-            Mark::Tick { ms } => self.tick_unless_held(*ms, out)?,
+            Mark::Tick { ms } => {
+                if self.course.tick(*ms) {
+                    self.tick(*ms, out)?;
+                }
+            }
             Mark::Closed { until } => self.closed(*until, out)?,
             Mark::Barrier(barrier) => {
                 self.barrier(barrier, out)?;
                 return Ok(true);
             }
             Mark::End { how } => self.end(*how, out)?,
-            Mark::Abort { code, .. } => self.aborted = Some(*code),
+            Mark::Abort { code, .. } => self.course.abort(*code),
             _ => {}
         }
-        out.mark(line);
+        out.stream.pass(line);
         Ok(true)
-    }
-
-    fn is_own(&self, stage: &str) -> bool {
-        self.epochs.as_ref().is_some_and(|epochs| epochs.name() == stage)
     }
 
     fn open(
@@ -66,12 +63,9 @@ impl Stage {
         stages: &[String],
         out: &mut Output,
     ) -> Result<()> {
-        self.marked = true;
         self.behind_swin = stages.iter().any(|stage| stage.ends_with(":swin"));
         out.write_marks();
-        let stages = mark::stages_behind(stages, "topk");
-        self.epochs = stages.last().filter(|_| epochs).cloned().map(Epochs::new);
-        out.own_mark(&Mark::Open { epochs, tick_ms, stages });
+        out.stream.mark(&self.course.open(epochs, tick_ms, stages));
         if epochs && self.plan.form == Form::Rows(form::Form::Csv) {
             let reason = "its header line has no place in a stream with epochs; give json or text";
             return Err(Error::caller("-o csv", reason));
@@ -81,11 +75,10 @@ impl Stage {
 
     /// A new assignment: forgets all rows.
     fn assign(&mut self, partitions: &[Partition], out: &mut Output) {
-        out.assign(partitions);
+        self.course.begin();
+        out.stream.assign(partitions);
         self.partition = None;
-        self.drained = false;
-        if let Some(epochs) = &mut self.epochs {
-            epochs.begin();
+        if self.course.has_epochs() {
             // As a new process, that learns everything from the state that follows.
             self.job = None;
             self.now_ms = None;
@@ -96,12 +89,6 @@ impl Stage {
             let note = "the partitions were assigned anew: the ranking begins again";
             self.notes.push(note.to_owned());
         }
-    }
-
-    /// It is `ms`, which counts when the state is there.
-    fn tick_unless_held(&mut self, ms: i64, out: &mut Output) -> Result<()> {
-        let held = self.epochs.as_mut().is_some_and(|epochs| epochs.holds(ms));
-        if held { Ok(()) } else { self.tick(ms, out) }
     }
 
     /// A stage before this one has written every row of windows that end by `until`.
@@ -115,17 +102,12 @@ impl Stage {
 
     /// An epoch ends: what changed in it is stored, so that it can be gone on from here.
     fn barrier(&mut self, barrier: &Barrier, out: &mut Output) -> Result<()> {
-        let Some(epochs) = &mut self.epochs else {
-            let reason = "a barrier in a stream that was opened without epochs";
-            return Err(Error::world("<stdin>", reason));
-        };
-        epochs.end(barrier)?;
-        if barrier.last == Some(Last::Drained) {
+        self.course.barrier(barrier)?;
+        if barrier.last == Some(Last::Drained) && self.course.drain() {
             self.drain(out)?;
         }
         self.store(out)?;
-        let lines = out.take_lines();
-        out.own_mark(&Mark::Barrier(Barrier { lines, ..barrier.clone() }));
+        out.stream.barrier(barrier);
         Ok(())
     }
 }

@@ -2,16 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pipe::exit::{Error, Result};
-use pipe::mark::{Mark, Partition};
+use pipe::course;
+use pipe::exit::Result;
+use pipe::mark::Partition;
+use row::stored;
 use serde_json::{Value, json};
 
 use super::{Feed, Job, Stage, full, offer};
-use crate::entry::{Entry, Filing, bytes_of_json, bytes_to_json};
-use crate::epochs::{ENTRY_BYTES_MAX, Epochs};
+use crate::entry::{Entry, Filing};
 use crate::kept::Kept;
 use crate::output::Output;
 use crate::ranker::Progress;
+
+/// What helps when an entry of the state is too long, as one has at most a row.
+const REMEDY: &str = "give a --max-line below that";
 
 /// What is stored of the stage beside its rows.
 #[derive(Clone, Debug, Default)]
@@ -40,31 +44,14 @@ impl Stored {
 impl Stage {
     /// Writes what changed since the last barrier.
     pub(super) fn store(&mut self, out: &mut Output) -> Result<()> {
-        let Some(epochs) = &self.epochs else { return Ok(()) };
-        let stage = epochs.name().to_owned();
         let mut entries = self.job.as_mut().map(|job| job.ranker.entries()).unwrap_or_default();
-        for at in 0..out.partitions() {
-            self.store_progress(at, &mut entries);
+        for at in 0..out.stream.partitions().len() {
+            self.store_progress(u32::try_from(at).unwrap_or(u32::MAX), &mut entries);
         }
         // The header is first, and what was deleted comes before what took its place.
         entries.sort_by_cached_key(|entry| (entry.at, !entry.key.is_null(), entry.key.to_string()));
         for Entry { at, key, value } in entries {
-            let Some(at) = out.partition(at).cloned() else { continue };
-            let start = out.bytes().len();
-            let shown = key.to_string();
-            out.own_mark(&Mark::State { stage: stage.clone(), at, key, value });
-            let bytes = out.bytes().len() - start;
-            if bytes > ENTRY_BYTES_MAX {
-                out.bytes().truncate(start);
-                let shown: String = shown.chars().take(100).collect();
-                return Err(Error::world(
-                    format!("{}, {shown}", self.state_name()),
-                    format!(
-                        "{bytes} bytes are more than the {ENTRY_BYTES_MAX} that can be stored of \
-                         a row; give a --max-line below that"
-                    ),
-                ));
-            }
+            out.stream.entry(self.course.name(), at as usize, key, value, REMEDY)?;
         }
         Ok(())
     }
@@ -84,8 +71,8 @@ impl Stage {
         }
         let is_empty = self.job.is_none() && progress == Progress::default();
         if !is_empty && self.stored.headers.insert(at) {
-            let first = self.stored.first.as_deref().map(bytes_to_json);
-            let value = json!({ "layout": self.plan.layout().to_json(), "first": first });
+            let first = self.stored.first.as_deref().map(stored::bytes);
+            let value = json!({ "layout": self.plan.layout(), "first": first });
             entries.push(Entry { at, key: Value::Null, value });
         }
     }
@@ -124,28 +111,18 @@ impl Stage {
         if known {
             return Ok(());
         }
-        let reason = format!("cannot be read: {key}: {value}; kcons --reset-state deletes it");
-        Err(Error::world(self.state_name(), reason))
-    }
-
-    fn state_name(&self) -> String {
-        let name = self.epochs.as_ref().map(Epochs::name);
-        format!("the state of {}", name.unwrap_or_default())
+        Err(self.course.bad_entry(key, value))
     }
 
     fn restore_header(&mut self, at: u32, value: &Value, out: &mut Output) -> Result<bool> {
         let Some(layout) = value.get("layout") else { return Ok(false) };
-        if let Some(difference) = self.plan.layout().difference(layout) {
-            let reason = format!(
-                "{difference}; give the options that it was stored with, or delete it with kcons \
-                 --reset-state"
-            );
-            return Err(Error::caller(self.state_name(), reason));
+        if let Some(difference) = course::difference(layout, &self.plan.layout()) {
+            return Err(self.course.misfit(&difference));
         }
         match value.get("first") {
             Some(Value::Null) => {}
             Some(first) if self.job.is_none() => {
-                let Some(first) = bytes_of_json(first) else { return Ok(false) };
+                let Some(first) = stored::read_bytes(first) else { return Ok(false) };
                 self.begin(&first, out)?;
             }
             Some(_) => {}
@@ -193,5 +170,5 @@ impl Stage {
 
 /// The bytes of the key that an entry is about.
 fn bytes_of(key: &Value) -> Option<Vec<u8>> {
-    bytes_of_json(key.get(1)?)
+    stored::read_bytes(key.get(1)?)
 }
