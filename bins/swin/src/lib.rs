@@ -301,7 +301,7 @@ enum Emit {
 enum Align {
     /// Windows start at multiples of the step since 1970-01-01
     Epoch,
-    /// Windows end at multiples of the step since the first row, as those of Spark's DStreams
+    /// Windows end at multiples of the step since the first row, as in Spark Streaming
     Start,
 }
 
