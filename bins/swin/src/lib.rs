@@ -493,7 +493,8 @@ impl Args {
         let times = self.bounds(window).iter().filter(|name| **name != "final").count();
         let stamp =
             self.time_out.clone().map(|shape| self.zone().map(|zone| Stamp::new(shape, zone)));
-        Ok(Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp))))
+        let singly = matches!(window, None | Some(Window::Range(_) | Window::Rows(_)));
+        Ok(Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp)), singly))
     }
 
     fn settings(&self, window: Window) -> Settings {
@@ -530,6 +531,9 @@ impl Args {
         layout["ttl"] = self.ttl.map(NonZeroI64::get).into();
         layout["time"] = self.times.time.clone().into();
         layout["align"] = (self.align == Some(Align::Start)).into();
+        layout["where"] = self.filter.clone().into();
+        layout["once"] = self.once.into();
+        layout["names"] = self.rows.names.clone().into();
         layout
     }
 
@@ -650,6 +654,7 @@ struct Edge {
 impl Edge {
     /// Writes all that waits.
     fn drain(&mut self, out: &mut Output, stage: &mut Stage) -> Result<()> {
+        out.flow();
         self.stdout.buffer().append(&mut out.stream.bytes);
         self.stdout.flush()?;
         for note in stage.notes() {

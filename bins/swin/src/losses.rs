@@ -79,7 +79,8 @@ impl Losses {
             // The window of a row ends after it, and closes when the watermark is there.
             let enough = self.delay_ms.saturating_add(most + 1);
             let Leap { line, ms } = self.leap;
-            let help = if ms >= LEAP_MS.max(most) {
+            // Rows that are out of order by themselves are a little later than the leap is long.
+            let help = if ms >= LEAP_MS.max(most / 2) {
                 format!(
                     "line {line} is {ms} ms ahead of all before it, and --future D keeps such a \
                      row from moving time"

@@ -27,6 +27,8 @@ pub struct Output {
     form: Form,
     /// How the first columns, so many times, are written; none as numbers.
     times: Option<(usize, Stamp)>,
+    /// Whether results come one by one, so that nothing tells when a table may be shown.
+    singly: bool,
     begun: bool,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
@@ -35,11 +37,26 @@ pub struct Output {
 }
 
 impl Output {
-    /// An output in `form` without marks; the first columns are times, that may be written as
-    /// text.
+    /// An output in `form` without marks, of results that come one by one when they come
+    /// `singly`; the first columns are times, that may be written as text.
     #[must_use]
-    pub fn new(form: Form, times: Option<(usize, Stamp)>) -> Output {
-        Output { form, times, begun: false, closed: None, stream: Outlet::default() }
+    pub fn new(form: Form, times: Option<(usize, Stamp)>, singly: bool) -> Output {
+        Output { form, times, singly, begun: false, closed: None, stream: Outlet::default() }
+    }
+
+    /// Shows the results that came one by one.
+    pub fn flow(&mut self) {
+        if let Form::Table(table) = &mut self.form
+            && self.singly
+        {
+            table.flow(&mut self.stream.bytes);
+        }
+    }
+
+    /// Whether what is written begins with a line that is no row.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        matches!(&self.form, Form::Rows(writer) if writer.has_header())
     }
 
     /// Writes marks from now on, unless the form is for people.

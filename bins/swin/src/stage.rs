@@ -172,7 +172,7 @@ impl Stage {
         if self.course.has_epochs() {
             self.course.line()?;
         }
-        if self.intake.is_none() && self.begin(line)? {
+        if self.intake.is_none() && self.begin(line, out)? {
             return Ok(());
         }
         match self.take(number, line, out) {
@@ -195,7 +195,7 @@ impl Stage {
 
     /// Learns the schema from the first line; returns whether it was a header and no row.
     #[cold]
-    fn begin(&mut self, line: &[u8]) -> Result<bool> {
+    fn begin(&mut self, line: &[u8], out: &mut Output) -> Result<bool> {
         if self.course.has_epochs() && self.reading.rows.expects_header() {
             let reason = "a stream that goes on after a restart has no first line; --names gives \
                           the names";
@@ -204,6 +204,12 @@ impl Stage {
         let schema = self.reading.rows.schema(line);
         let (schema, header) = schema.map_err(|reason| Error::caller("the first row", reason))?;
         self.compile(schema)?;
+        // Rows that come out as they came need the names that they had.
+        if let Job::Each(_, Whole::Line) = self.job
+            && header
+        {
+            out.line(self.partition, line);
+        }
         Ok(header)
     }
 
@@ -346,8 +352,9 @@ impl Stage {
         let Job::Windows(engine) = &mut self.job else { return Ok(()) };
         engine.listen_to_marks(IDLE_MS);
         if epochs {
-            if !out.stream.is_marked() {
-                let reason = "the stream has epochs, which json, text and csv can carry on";
+            if !out.stream.is_marked() || out.has_header() {
+                let reason =
+                    "the stream has epochs, which only json and text carry on after a restart";
                 return Err(Error::caller("-o", reason));
             }
             engine.track_changes();

@@ -52,6 +52,12 @@ impl Writer {
         Writer { form, columns: names.iter().map(|name| column(name.as_ref())).collect() }
     }
 
+    /// Whether something stands before the first row.
+    #[must_use]
+    pub fn has_header(&self) -> bool {
+        self.form == Form::Csv
+    }
+
     /// Appends what stands before the first row: the names, in CSV.
     pub fn header(&self, out: &mut Vec<u8>) {
         if self.form != Form::Csv {
