@@ -85,9 +85,49 @@ golden: build ## writes what the programs give now into the goldens, for git dif
 bench: build ## measures the programs and their peers side by side
 	PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/bench
 
+.PHONY: bench-cores
+bench-cores: ## measures the cores alone: reading rows, windows, rankings
+	$(CARGO) bench -p kpipe-bench
+
+# What counts where the code has been, as cargo-fuzz sets it. All of it is stable Rust, which has no
+# AddressSanitizer; but there is no unsafe code in what is fuzzed.
+FUZZ_SECONDS ?= 600
+FUZZ_FLAGS := --cfg fuzzing -C passes=sancov-module -C llvm-args=-sanitizer-coverage-level=4 \
+    -C llvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -C llvm-args=-sanitizer-coverage-pc-table -C llvm-args=-sanitizer-coverage-trace-compares \
+    -C debug-assertions
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/targets/*.rs)))
+FUZZED := $(dir $(BUILT))fuzz
+HOST = $(shell $(CARGO) -vV | sed -n 's/^host: //p')
+
+.PHONY: fuzz
+fuzz: $(FUZZ_TARGETS:%=fuzz-%) ## feeds the cores at random, each for FUZZ_SECONDS (600)
+
+# With --target, the flags are not those of what builds the build.
+.PHONY: fuzz-coverage
+fuzz-coverage: ## builds the fuzz targets so that they see where the code has been
+	RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --release --manifest-path fuzz/Cargo.toml \
+	    --target-dir $(FUZZED) --target $(HOST)
+
+fuzz-%: fuzz/targets/%.rs fuzz-coverage
+	mkdir -p $(FUZZED)/corpus/$*
+	nice $(FUZZED)/$(HOST)/release/fuzz-$* -max_total_time=$(FUZZ_SECONDS) \
+	    -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -artifact_prefix=$(FUZZED)/$*- \
+	    $(addprefix -dict=,$(wildcard fuzz/$*.dict)) $(FUZZED)/corpus/$* 2>&1 | \
+	    grep -v REDUCE
+
+.PHONY: fuzz-build
+fuzz-build: ## builds the fuzz targets with what builds the programs, and runs each for a moment
+	$(CARGO) build --release --manifest-path fuzz/Cargo.toml --target-dir $(dir $(BUILT))
+	for target in $(FUZZ_TARGETS); do \
+	    said=$$($(BUILT)/fuzz-$$target -runs=1000 -seed=1 -artifact_prefix=$(dir $(BUILT)) 2>&1) || \
+	        { echo "$$said"; exit 1; }; \
+	done
+
 .PHONY: lint
 lint: ## checks the form of the code: rustfmt, clippy, shellcheck where it is installed
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy --release --workspace --all-targets -- --deny warnings
 	@if command -v shellcheck >/dev/null; then \
 	    grep -rlE '^#!.*\b(ba)?sh$$' scripts .ci | xargs shellcheck; \

@@ -547,6 +547,21 @@ impl Args {
         let engine = Engine::new(self.settings(window), query);
         Ok(Stage::windows(engine, layout, reading, self.keeping()))
     }
+
+    /// What the options ask for, without its edges: lines and marks go into the stage, and what
+    /// comes out goes into the output. `terminal` says whether that is read by people.
+    ///
+    /// # Errors
+    /// When an option or expression is refused, or would do nothing.
+    pub fn assemble(&self, terminal: bool) -> Result<(Stage, Output)> {
+        let window = self.window()?;
+        self.check(window.as_ref())?;
+        let query = self.query()?;
+        let out = self.output(window.as_ref(), &query, terminal)?;
+        let mut stage = self.stage(window, query)?;
+        stage.compile_early()?;
+        Ok((stage, out))
+    }
 }
 
 /// Whether an option is given, its name, whether it makes sense, and why not.
@@ -586,14 +601,9 @@ impl Kind {
 /// # Errors
 /// When an option or expression is refused, a stream fails, or a limit is reached.
 pub fn run(args: &Args) -> Result<Code> {
-    let window = args.window()?;
-    args.check(window.as_ref())?;
-    let query = args.query()?;
     let stdout = stdio::Output::stdout()?;
+    let (mut stage, mut out) = args.assemble(stdout.is_terminal())?;
     let files = Files::create(args)?;
-    let mut out = args.output(window.as_ref(), &query, stdout.is_terminal())?;
-    let mut stage = args.stage(window, query)?;
-    stage.compile_early()?;
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;
     let mut stream = args.lines.stream(Input::stdin()?);

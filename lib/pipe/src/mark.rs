@@ -260,6 +260,7 @@ pub enum Event<'a> {
 /// The options that say what the lines of a stream are.
 #[derive(Clone, Debug, clap::Args)]
 #[command(next_help_heading = "Input rows")]
+#[group(skip)]
 pub struct Options {
     /// Lines that start with RS are data, not marks
     #[arg(long)]

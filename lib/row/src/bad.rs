@@ -11,6 +11,7 @@ use crate::value::write_int;
 /// The options that say what becomes of bad rows.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Input rows")]
+#[group(skip)]
 pub struct Options {
     /// Writes bad rows to this file, as JSON lines
     #[arg(long, value_name = "FILE")]

@@ -49,6 +49,7 @@ impl FromStr for Form {
 /// The options that say how lines are read as rows.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Input rows")]
+#[group(skip)]
 pub struct Options {
     /// Form of the input: auto, text, csv, json, re:PATTERN or envelope
     ///
@@ -393,6 +394,10 @@ impl Schema {
             }
             (_, Some(names)) if position > names.len() => {
                 Err(format!("no column ${position}: there are {}", names.join(", ")))
+            }
+            // The slots of a row are numbered in 16 bits.
+            (_, None) if position > usize::from(u16::MAX) => {
+                Err(format!("no column ${position}: a row has at most {}", u16::MAX))
             }
             _ => Ok(Column::Position(position - 1)),
         }

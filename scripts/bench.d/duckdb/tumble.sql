@@ -1,0 +1,4 @@
+select ms // 10000 * 10000 as start, start + 10000, key, count(*), sum(value)
+from read_csv('INPUT', auto_detect = false, header = false,
+      columns = {'ms': 'BIGINT', 'key': 'VARCHAR', 'value': 'BIGINT'})
+group by start, key
