@@ -177,10 +177,12 @@ impl State {
         partition: usize,
         value: &Json,
     ) -> Result<(), Unfit> {
-        let header = Header::deserialize(value).map_err(|_| Unfit::Entry)?;
-        if let Some(difference) = course::difference(&header.layout, &self.layout) {
+        // Another version may have other headers, so its layout is looked at first.
+        let layout = value.get("layout").ok_or(Unfit::Entry)?;
+        if let Some(difference) = course::difference(layout, &self.layout) {
             return Err(Unfit::Layout(difference));
         }
+        let header = Header::deserialize(value).map_err(|_| Unfit::Entry)?;
         let watermark = header.past.watermark.unwrap_or(NOT_YET);
         self.watermark = Some(self.watermark.map_or(watermark, |least| least.min(watermark)));
         self.loaded += 1;
