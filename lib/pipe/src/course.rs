@@ -18,23 +18,41 @@ pub struct Course {
     tool: &'static str,
     /// The stage's name in the pipeline, as `0:swin`.
     name: String,
-    marked: bool,
-    epochs: bool,
+    kind: Kind,
     begun: bool,
-    /// Whether an assignment has begun whose state has not come yet.
-    restoring: bool,
-    /// The last tick of that time.
+    wait: Wait,
+    /// The last tick before the state was complete.
     held_tick: Option<i64>,
     /// Under epochs.
     source: Option<Source>,
-    /// Whether a data line may not come now.
-    strays: bool,
     /// Data lines that came, under epochs, and how many of them before the last barrier.
     lines: u64,
     lines_before: u64,
     /// Whether what a complete input leaves was asked for.
     drained: bool,
     end: Option<End>,
+}
+
+/// What the stream carries beside its lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Nothing.
+    Plain,
+    /// Marks.
+    Marked,
+    /// Marks, and barriers among them.
+    Epochs,
+}
+
+/// What has to come before a data line may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// The rest of the state.
+    State,
+    /// Where the line is from.
+    Source,
+    /// Nothing.
+    Nothing,
 }
 
 /// Where data lines come from.
@@ -63,13 +81,11 @@ impl Course {
         Course {
             tool,
             name: String::new(),
-            marked: false,
-            epochs: false,
+            kind: Kind::Plain,
             begun: false,
-            restoring: false,
+            wait: Wait::Nothing,
             held_tick: None,
             source: None,
-            strays: false,
             lines: 0,
             lines_before: 0,
             drained: false,
@@ -80,7 +96,8 @@ impl Course {
     /// The stream opens; returns the mark that opens it for the next stage.
     pub fn open(&mut self, epochs: bool, tick_ms: u64, stages: &[String]) -> Mark {
         self.name = format!("{}:{}", stages.len(), self.tool);
-        (self.marked, self.epochs, self.strays) = (true, epochs, epochs);
+        (self.kind, self.wait) =
+            if epochs { (Kind::Epochs, Wait::Source) } else { (Kind::Marked, Wait::Nothing) };
         let stages = stages.iter().chain([&self.name]).cloned().collect();
         Mark::Open { epochs, tick_ms, stages }
     }
@@ -89,14 +106,14 @@ impl Course {
     #[inline]
     #[must_use]
     pub fn is_marked(&self) -> bool {
-        self.marked
+        self.kind != Kind::Plain
     }
 
     /// Whether barriers cut the stream into epochs.
     #[inline]
     #[must_use]
     pub fn has_epochs(&self) -> bool {
-        self.epochs
+        self.kind == Kind::Epochs
     }
 
     /// The stage's name, as in the mark that [`Course::open`] made.
@@ -107,8 +124,10 @@ impl Course {
 
     /// A new assignment begins; returns whether it is not the first one.
     pub fn begin(&mut self) -> bool {
-        self.source = None;
-        (self.restoring, self.strays, self.held_tick) = (self.epochs, self.epochs, None);
+        if self.has_epochs() {
+            self.wait = Wait::State;
+        }
+        (self.source, self.held_tick) = (None, None);
         self.lines_before = self.lines;
         (self.drained, self.end) = (false, None);
         std::mem::replace(&mut self.begun, true)
@@ -116,23 +135,28 @@ impl Course {
 
     /// The state is complete; returns the last tick that came before it.
     pub fn restored(&mut self) -> Option<i64> {
-        self.restoring = false;
+        if self.wait == Wait::State {
+            self.wait = Wait::Source;
+        }
         self.held_tick.take()
     }
 
     /// It is `ms`; returns whether the stage may act on it, because its state is complete.
     pub fn tick(&mut self, ms: i64) -> bool {
-        if self.restoring {
+        let holds = self.wait == Wait::State;
+        if holds {
             self.held_tick = Some(ms);
         }
-        !self.restoring
+        !holds
     }
 
     /// The following data lines come from `at`, the first one with this offset.
     pub fn from(&mut self, at: &Partition, offset: Option<i64>) {
-        if self.epochs {
+        if self.wait == Wait::Source {
+            self.wait = Wait::Nothing;
+        }
+        if self.has_epochs() {
             self.source = Some(Source { at: at.clone(), offset, lines: self.lines });
-            self.strays = self.restoring;
         }
     }
 
@@ -143,7 +167,7 @@ impl Course {
     #[inline]
     pub fn line(&mut self) -> Result<()> {
         self.lines += 1;
-        if self.strays { Err(stray()) } else { Ok(()) }
+        if self.wait == Wait::Nothing { Ok(()) } else { Err(stray()) }
     }
 
     /// The data line that came last, as one that could not be used; none without epochs, as
@@ -166,7 +190,7 @@ impl Course {
     /// # Errors
     /// When there should be no barrier, or another number of rows came.
     pub fn barrier(&mut self, barrier: &Barrier) -> Result<()> {
-        if !self.epochs {
+        if !self.has_epochs() {
             let reason = "a barrier in a stream that was opened without epochs";
             return Err(Error::world("<stdin>", reason));
         }
@@ -214,7 +238,7 @@ impl Course {
     pub fn finish(&self, left: &str) -> Result<Code> {
         match self.end {
             Some(End::Abort(code)) => Ok(Code(code)),
-            None if self.marked => {
+            None if self.is_marked() => {
                 let reason = format!("the stream has no end, so {left} not written; run it again");
                 Err(Error::unfinished("<stdin>", reason))
             }

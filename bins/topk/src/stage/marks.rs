@@ -38,11 +38,7 @@ impl Stage {
                 return Ok(false);
             }
             Mark::Idle { .. } => return Ok(false),
-            Mark::Tick { ms } => {
-                if self.course.tick(*ms) {
-                    self.tick(*ms, out)?;
-                }
-            }
+            Mark::Tick { ms } if self.course.tick(*ms) => self.tick(*ms, out)?,
             Mark::Closed { until } => self.closed(*until, out)?,
             Mark::Barrier(barrier) => {
                 self.barrier(barrier, out)?;
