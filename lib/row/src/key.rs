@@ -17,10 +17,39 @@ const JSON: u8 = 3;
 
 /// A key to be looked up: its first tag, and the bytes behind that. So the usual key, one column
 /// of text, is looked up where it stands in the line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Eq)]
 pub struct Key<'k> {
     tag: u8,
     rest: &'k [u8],
+}
+
+impl PartialEq for Key<'_> {
+    #[inline]
+    fn eq(&self, other: &Key<'_>) -> bool {
+        self.tag == other.tag && are_equal(self.rest, other.rest)
+    }
+}
+
+/// Whether bytes are equal: short ones are compared here, by a first and a last piece that may
+/// overlap, as keys are short and a call takes longer.
+#[inline]
+fn are_equal(one: &[u8], other: &[u8]) -> bool {
+    match one.len() {
+        length if length != other.len() => false,
+        8..=16 => {
+            one.first_chunk::<8>() == other.first_chunk()
+                && one.last_chunk::<8>() == other.last_chunk()
+        }
+        4..=7 => {
+            one.first_chunk::<4>() == other.first_chunk()
+                && one.last_chunk::<4>() == other.last_chunk()
+        }
+        2..=3 => {
+            one.first_chunk::<2>() == other.first_chunk()
+                && one.last_chunk::<2>() == other.last_chunk()
+        }
+        _ => one == other,
+    }
 }
 
 impl<'k> Key<'k> {
@@ -139,6 +168,21 @@ fn part(bytes: &[u8]) -> (Cow<'_, [u8]>, &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_are_equal_as_their_bytes_are() {
+        let bytes: Vec<u8> = (1..=20).collect();
+        for length in 0..=bytes.len() {
+            let one = Key::new(&bytes[..length]);
+            assert_eq!(one, Key::new(&bytes.clone()[..length]));
+            for at in 0..length {
+                let mut other = bytes[..length].to_vec();
+                other[at] = 0;
+                assert_ne!(one, Key::new(&other), "byte {at} of {length}");
+            }
+            assert!(length == 0 || one != Key::new(&bytes[..length - 1]));
+        }
+    }
 
     fn key(values: &[Value<'_>]) -> Vec<u8> {
         let mut key = Vec::new();
