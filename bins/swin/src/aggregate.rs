@@ -19,6 +19,7 @@ use row::{form, stored};
 use serde_json::{Value as Json, json};
 
 mod distinct;
+mod kept;
 mod list;
 mod moments;
 pub mod packed;
@@ -28,6 +29,7 @@ mod sum;
 mod twice;
 
 pub use distinct::Distinct;
+pub use kept::Kept;
 pub use list::List;
 pub use moments::Moments;
 pub use sketch::{Part, Sketch};
@@ -145,16 +147,16 @@ impl Function {
     pub fn empty(self) -> Aggregate {
         match self {
             Function::CountRows | Function::Count => Aggregate::Count(0),
-            Function::Distinct => Aggregate::Distinct(Distinct::default()),
+            Function::Distinct => Aggregate::Distinct(Box::default()),
             Function::Sum => Aggregate::Sum(Sum::default()),
-            Function::Min => Aggregate::Min(Value::Null),
-            Function::Max => Aggregate::Max(Value::Null),
-            Function::First => Aggregate::First(Stamp::default(), Value::Null),
-            Function::Last => Aggregate::Last(Stamp::default(), Value::Null),
-            Function::Moments => Aggregate::Moments(Moments::default()),
-            Function::Sketch => Aggregate::Sketch(Sketch::default()),
-            Function::Array => Aggregate::Array(List::default()),
-            Function::Rows => Aggregate::Rows(List::default()),
+            Function::Min => Aggregate::Min(Kept::Null),
+            Function::Max => Aggregate::Max(Kept::Null),
+            Function::First => Aggregate::First(Box::default()),
+            Function::Last => Aggregate::Last(Box::default()),
+            Function::Moments => Aggregate::Moments(Box::default()),
+            Function::Sketch => Aggregate::Sketch(Box::default()),
+            Function::Array => Aggregate::Array(Box::default()),
+            Function::Rows => Aggregate::Rows(Box::default()),
             Function::Extent => {
                 Aggregate::Extent { first_ms: i64::MAX, last_ms: i64::MIN, rows: 0 }
             }
@@ -167,31 +169,31 @@ impl Function {
     pub fn restore(self, stored: &Json) -> Option<Aggregate> {
         Some(match self {
             Function::CountRows | Function::Count => Aggregate::Count(stored.as_u64()?),
-            Function::Distinct => Aggregate::Distinct(Distinct::restore(stored)?),
+            Function::Distinct => Aggregate::Distinct(Box::new(Distinct::restore(stored)?)),
             Function::Sum => Aggregate::Sum(Sum::restore(stored)?),
-            Function::Min => Aggregate::Min(stored::read_value(stored)?),
-            Function::Max => Aggregate::Max(stored::read_value(stored)?),
+            Function::Min => Aggregate::Min(Kept::from(&stored::read_value(stored)?)),
+            Function::Max => Aggregate::Max(Kept::from(&stored::read_value(stored)?)),
             Function::First | Function::Last => {
                 let mut parts = state::Parts::of(stored)?;
                 let stamp = parts.next_stamp()?;
-                let value = stored::read_value(parts.next()?)?;
+                let value = Kept::from(&stored::read_value(parts.next()?)?);
                 match self {
-                    Function::First => Aggregate::First(stamp, value),
-                    _ => Aggregate::Last(stamp, value),
+                    Function::First => Aggregate::First(Box::new((stamp, value))),
+                    _ => Aggregate::Last(Box::new((stamp, value))),
                 }
             }
-            Function::Moments => Aggregate::Moments(Moments::restore(stored)?),
-            Function::Sketch => Aggregate::Sketch(Sketch::restore(stored)?),
-            Function::Array => Aggregate::Array(List::restore(stored, |item, bytes| {
+            Function::Moments => Aggregate::Moments(Box::new(Moments::restore(stored)?)),
+            Function::Sketch => Aggregate::Sketch(Box::new(Sketch::restore(stored)?)),
+            Function::Array => Aggregate::Array(Box::new(List::restore(stored, |item, bytes| {
                 bytes.extend_from_slice(item.as_str()?.as_bytes());
                 Some(())
-            })?),
-            Function::Rows => Aggregate::Rows(List::restore(stored, |row, bytes| {
+            })?)),
+            Function::Rows => Aggregate::Rows(Box::new(List::restore(stored, |row, bytes| {
                 for value in row.as_array()? {
                     packed::push(&stored::read_value(value)?, bytes);
                 }
                 Some(())
-            })?),
+            })?)),
             Function::Extent => {
                 let mut parts = state::Parts::of(stored)?;
                 let (first_ms, last_ms) = (parts.next()?.as_i64()?, parts.next()?.as_i64()?);
@@ -201,31 +203,32 @@ impl Function {
     }
 }
 
-/// What is kept of the values so far.
+/// What is kept of the values so far: 32 bytes in place, because there are aggregates for every key
+/// and pane, and counts and sums, which are nearly all, need no more.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Aggregate {
     /// How many there were.
     Count(u64),
     /// The different ones.
-    Distinct(Distinct),
+    Distinct(Box<Distinct>),
     /// Their sum.
     Sum(Sum),
     /// The least.
-    Min(Value<'static>),
+    Min(Kept),
     /// The greatest.
-    Max(Value<'static>),
+    Max(Kept),
     /// The one of the first row.
-    First(Stamp, Value<'static>),
+    First(Box<(Stamp, Kept)>),
     /// The one of the last row.
-    Last(Stamp, Value<'static>),
+    Last(Box<(Stamp, Kept)>),
     /// Their variance.
-    Moments(Moments),
+    Moments(Box<Moments>),
     /// Their percentiles.
-    Sketch(Sketch),
+    Sketch(Box<Sketch>),
     /// All of them, as JSON.
-    Array(List),
+    Array(Box<List>),
     /// The rows, as [`packed`] values.
-    Rows(List),
+    Rows(Box<List>),
     /// The times of the rows.
     Extent {
         /// The least time, in milliseconds since the epoch.
@@ -236,6 +239,8 @@ pub enum Aggregate {
         rows: u64,
     },
 }
+
+const _: () = assert!(size_of::<Aggregate>() == 32, "as its description says");
 
 impl Aggregate {
     /// Counts a row or a value that is not NULL.
@@ -285,11 +290,8 @@ impl Aggregate {
         }
         let before = self.heap_bytes();
         match self {
-            Aggregate::Min(kept) | Aggregate::Max(kept) => replace(kept, value),
-            Aggregate::First(kept_at, kept) | Aggregate::Last(kept_at, kept) => {
-                *kept_at = stamp;
-                replace(kept, value);
-            }
+            Aggregate::Min(kept) | Aggregate::Max(kept) => *kept = value.into(),
+            Aggregate::First(kept) | Aggregate::Last(kept) => **kept = (stamp, value.into()),
             Aggregate::Array(list) => list.add(stamp, |bytes| write_item(value, bytes)),
             _ => {}
         }
@@ -299,14 +301,17 @@ impl Aggregate {
     /// Whether a value takes the place of the one that is kept.
     fn keeps(&self, value: &Value<'_>, stamp: Stamp) -> bool {
         match self {
+            Aggregate::Min(kept) | Aggregate::Max(kept) if kept.is_null() => true,
             Aggregate::Min(kept) => {
-                kept.is_null() || value.order(kept).then_with(|| tie(value, kept)).is_lt()
+                let kept = kept.value();
+                value.order(&kept).then_with(|| tie(value, &kept)).is_lt()
             }
             Aggregate::Max(kept) => {
-                kept.is_null() || value.order(kept).then_with(|| tie(kept, value)).is_gt()
+                let kept = kept.value();
+                value.order(&kept).then_with(|| tie(&kept, value)).is_gt()
             }
-            Aggregate::First(kept_at, kept) => kept.is_null() || stamp < *kept_at,
-            Aggregate::Last(kept_at, kept) => kept.is_null() || stamp > *kept_at,
+            Aggregate::First(kept) => kept.1.is_null() || stamp < kept.0,
+            Aggregate::Last(kept) => kept.1.is_null() || stamp > kept.0,
             _ => true,
         }
     }
@@ -363,11 +368,11 @@ impl Aggregate {
                 *last_ms = *last.max(last_ms);
                 *rows += more;
             }
-            (mine, Aggregate::Min(value) | Aggregate::Max(value)) => {
-                mine.add_value(value, Stamp::default());
+            (mine, Aggregate::Min(kept) | Aggregate::Max(kept)) => {
+                mine.add_value(&kept.value(), Stamp::default());
             }
-            (mine, Aggregate::First(at, value) | Aggregate::Last(at, value)) => {
-                mine.add_value(value, *at);
+            (mine, Aggregate::First(kept) | Aggregate::Last(kept)) => {
+                mine.add_value(&kept.1.value(), kept.0);
             }
             _ => {}
         }
@@ -390,13 +395,8 @@ impl Aggregate {
             }
             (Aggregate::Sum(sum), Measure::Mean) => sum.mean(),
             (Aggregate::Sum(sum), _) => sum.value(),
-            (
-                Aggregate::Min(value)
-                | Aggregate::Max(value)
-                | Aggregate::First(_, value)
-                | Aggregate::Last(_, value),
-                _,
-            ) => value.as_borrowed(),
+            (Aggregate::Min(kept) | Aggregate::Max(kept), _) => kept.value(),
+            (Aggregate::First(kept) | Aggregate::Last(kept), _) => kept.1.value(),
             (Aggregate::Moments(moments), Measure::Variance(freedom)) => {
                 moments::value(moments.variance(freedom))
             }
@@ -441,19 +441,36 @@ impl Aggregate {
         )
     }
 
-    /// The bytes that the aggregate holds beside its own size.
+    /// Becomes what another aggregate of the same function is.
+    #[inline]
+    pub fn set(&mut self, other: &Aggregate) {
+        match (self, other) {
+            (Aggregate::Count(count), Aggregate::Count(other)) => *count = *other,
+            (Aggregate::Sum(sum), Aggregate::Sum(other)) => sum.set(other),
+            (mine, other) => mine.clone_from(other),
+        }
+    }
+
+    /// The bytes that every aggregate of this function takes.
+    #[must_use]
+    pub fn fixed_bytes(&self) -> usize {
+        size_of::<Aggregate>()
+            + match self {
+                Aggregate::Distinct(_) => size_of::<Distinct>(),
+                Aggregate::First(_) | Aggregate::Last(_) => size_of::<(Stamp, Kept)>(),
+                Aggregate::Moments(_) => size_of::<Moments>(),
+                Aggregate::Sketch(_) => size_of::<Sketch>(),
+                Aggregate::Array(_) | Aggregate::Rows(_) => size_of::<List>(),
+                _ => 0,
+            }
+    }
+
+    /// The bytes that the aggregate holds beside those.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         match self {
-            Aggregate::Min(value)
-            | Aggregate::Max(value)
-            | Aggregate::First(_, value)
-            | Aggregate::Last(_, value) => match value {
-                Value::Text(Cow::Owned(bytes))
-                | Value::Str(Cow::Owned(bytes))
-                | Value::Json(Cow::Owned(bytes)) => bytes.capacity(),
-                _ => 0,
-            },
+            Aggregate::Min(kept) | Aggregate::Max(kept) => kept.heap_bytes(),
+            Aggregate::First(kept) | Aggregate::Last(kept) => kept.1.heap_bytes(),
             Aggregate::Distinct(distinct) => distinct.heap_bytes(),
             Aggregate::Sketch(sketch) => sketch.heap_bytes(),
             Aggregate::Array(list) | Aggregate::Rows(list) => list.heap_bytes(),
@@ -471,9 +488,10 @@ impl Aggregate {
             Aggregate::Count(count) => json!(count),
             Aggregate::Distinct(distinct) => distinct.store(),
             Aggregate::Sum(sum) => sum.store(),
-            Aggregate::Min(value) | Aggregate::Max(value) => stored::value(value),
-            Aggregate::First(stamp, value) | Aggregate::Last(stamp, value) => {
-                json!([stamp.time, stamp.arrival, stored::value(value)])
+            Aggregate::Min(kept) | Aggregate::Max(kept) => stored::value(&kept.value()),
+            Aggregate::First(kept) | Aggregate::Last(kept) => {
+                let (stamp, kept) = &**kept;
+                json!([stamp.time, stamp.arrival, stored::value(&kept.value())])
             }
             Aggregate::Moments(moments) => moments.store(),
             Aggregate::Sketch(sketch) => sketch.store(),
@@ -503,19 +521,6 @@ fn tie(one: &Value<'_>, other: &Value<'_>) -> Ordering {
             let is_string = |value: &Value<'_>| matches!(value, Value::Str(_));
             one.bytes().cmp(&other.bytes()).then(is_string(one).cmp(&is_string(other)))
         }
-    }
-}
-
-/// Puts a value where another was, into the same bytes where that can be.
-fn replace(kept: &mut Value<'static>, value: &Value<'_>) {
-    match (&mut *kept, value) {
-        (Value::Text(Cow::Owned(bytes)), Value::Text(new))
-        | (Value::Str(Cow::Owned(bytes)), Value::Str(new))
-        | (Value::Json(Cow::Owned(bytes)), Value::Json(new)) => {
-            bytes.clear();
-            bytes.extend_from_slice(new);
-        }
-        _ => *kept = value.clone().into_owned(),
     }
 }
 

@@ -123,6 +123,8 @@ pub struct Engine {
     /// The next time of early results.
     pub(crate) next_early: i64,
     place: Place,
+    /// Whether the windows look at the time of every row, also of one that does not count.
+    watches: bool,
 }
 
 impl Engine {
@@ -143,6 +145,9 @@ impl Engine {
             due: i64::MAX,
             next_early: i64::MAX,
             place: NOWHERE,
+            watches: settings.align_start
+                || settings.empty != Empty::Silent
+                || matches!(settings.window, Window::Running),
             settings,
         }
     }
@@ -266,7 +271,7 @@ impl Engine {
     pub fn see(&mut self, partition: usize, time: i64, line: u64) -> bool {
         self.timeline.see(partition, time, line);
         // A row that does not count moves time too, and what is told without rows.
-        if self.has_event_time() {
+        if self.watches && self.has_event_time() {
             self.begin_telling(time);
         }
         self.is_due()
@@ -310,15 +315,20 @@ impl Engine {
     #[inline]
     fn place(&mut self, time: i64) -> Place {
         if time < self.place.from || time > self.place.to {
-            self.place = match &self.kind {
-                Kind::Sliding(sliding) => {
-                    let window = sliding.window().cloned().map(Window::Aligned);
-                    window.map_or(self.place, |window| window.place(time, self.settings.every))
-                }
-                _ => self.settings.window.place(time, self.settings.every),
-            };
+            self.find_place(time);
         }
         self.place
+    }
+
+    #[cold]
+    fn find_place(&mut self, time: i64) {
+        self.place = match &self.kind {
+            Kind::Sliding(sliding) => {
+                let window = sliding.window().cloned().map(Window::Aligned);
+                window.map_or(self.place, |window| window.place(time, self.settings.every))
+            }
+            _ => self.settings.window.place(time, self.settings.every),
+        };
     }
 
     /// Whether a row of `partition` with `key` at `time` counts. Nothing may be due.

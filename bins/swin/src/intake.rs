@@ -42,6 +42,8 @@ struct Asked {
 #[derive(Debug)]
 struct Argument {
     expr: Expr,
+    /// The slot, when it is a column as it is.
+    slot: Option<u16>,
     condition: Option<usize>,
     numeric: bool,
     keyed: bool,
@@ -163,8 +165,9 @@ impl Intake {
 impl Argument {
     fn new(expr: Expr, asked: &query::Argument) -> Argument {
         let &query::Argument { condition, numeric, keyed, .. } = asked;
-        let checked = !numeric && !keyed && expr.as_slot().is_none();
-        Argument { expr, condition, numeric, keyed, checked }
+        let slot = expr.as_slot();
+        let checked = !numeric && !keyed && slot.is_none();
+        Argument { expr, slot, condition, numeric, keyed, checked }
     }
 
     #[inline]
@@ -224,7 +227,9 @@ impl<'r> Taken<'r> {
         if !self.asked.conditions.is_empty() {
             self.pass_conditions(&mut scratch.passed)?;
         }
-        scratch.numbers.resize(self.asked.arguments.len(), Number::Null);
+        if scratch.numbers.len() < self.asked.arguments.len() {
+            scratch.numbers.resize(self.asked.arguments.len(), Number::Null);
+        }
         for &at in &self.asked.numeric {
             let argument = &self.asked.arguments[at];
             let passes = argument.passes(&scratch.passed);
@@ -256,7 +261,7 @@ impl<'r> Taken<'r> {
 
     #[inline]
     fn number(&self, argument: &Argument) -> Result<Number, Bad> {
-        match argument.expr.as_slot().and_then(|slot| self.row.digits(slot)) {
+        match argument.slot.and_then(|slot| self.row.digits(slot)) {
             Some(int) => Ok(Number::Int(int)),
             None => argument.expr.number(self.row).map_err(Bad::Value),
         }

@@ -193,24 +193,22 @@ impl Query {
         row: &mut Vec<Value<'r>>,
     ) -> Result<bool, Fault> {
         let first_key = row.len() - self.finish.keys;
-        let keys: Vec<Value<'r>> = row[first_key..].to_vec();
         let readings = self.finish.readings.as_slice();
-        let first_output = row.len();
         for output in &self.finish.outputs {
             let slot = output.as_slot().map(usize::from);
-            let bare = slot.and_then(|slot| readings.get(slot.checked_sub(keys.len())?));
+            let bare = slot.and_then(|slot| readings.get(slot.checked_sub(self.finish.keys)?));
             let value = if let Some(&(at, measure)) = bare {
                 aggregates[at].measure(measure)
             } else {
-                let outputs = &row[first_output..];
-                let results = Results { keys: &keys, aggregates, readings, outputs };
+                let (keys, outputs) = row[first_key..].split_at(self.finish.keys);
+                let results = Results { keys, aggregates, readings, outputs };
                 output.value(results)?.into_owned()
             };
             row.push(value);
         }
         let Some(having) = &self.finish.having else { return Ok(true) };
-        let outputs = &row[first_output..];
-        let results = Results { keys: &keys, aggregates, readings, outputs };
+        let (keys, outputs) = row[first_key..].split_at(self.finish.keys);
+        let results = Results { keys, aggregates, readings, outputs };
         Ok(having.truth(results)? == Some(true))
     }
 }

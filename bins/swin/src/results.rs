@@ -123,6 +123,14 @@ impl Results {
         bounds: &[Value<'_>],
         sink: &mut impl Sink,
     ) -> Result<(), Halt> {
+        if store.partitions() == 1 {
+            let mut row = Vec::with_capacity(bounds.len() + self.query.names.len());
+            for &(id, group) in results {
+                let (entry, aggregates) = (store.entry(id), store.groups().get(group));
+                self.fill_row(entry.partition, bounds, &entry.key, aggregates, &mut row, sink)?;
+            }
+            return Ok(());
+        }
         let same_key = |&(one, _): &(Id, Group), &(other, _): &(Id, Group)| {
             store.entry(one).key == store.entry(other).key
         };
@@ -168,17 +176,31 @@ impl Results {
         sink: &mut impl Sink,
     ) -> Result<(), Halt> {
         let mut row = Vec::with_capacity(bounds.len() + self.query.names.len());
-        row.extend_from_slice(bounds);
-        key::read(key, self.query.keys.len(), &mut row);
+        self.fill_row(partition, bounds, key, aggregates, &mut row, sink)
+    }
+
+    /// [`Results::write_row`] in a vector that is used again.
+    fn fill_row<'r>(
+        &'r self,
+        partition: usize,
+        bounds: &'r [Value<'_>],
+        key: &'r [u8],
+        aggregates: &'r [Aggregate],
+        row: &mut Vec<Value<'r>>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Halt> {
+        row.clear();
+        row.extend(bounds.iter().map(Value::as_borrowed));
+        key::read(key, self.query.keys.len(), row);
         if self.query.each().is_some() {
             let first = row.len();
             self.query.each_row(aggregates, &mut |values| {
                 row.truncate(first);
                 row.extend(values.iter().map(|value| value.clone().into_owned()));
-                sink.row(partition, &row);
+                sink.row(partition, row);
             });
-        } else if self.query.finish(aggregates, &mut row)? {
-            sink.row(partition, &row);
+        } else if self.query.finish(aggregates, row)? {
+            sink.row(partition, row);
         }
         Ok(())
     }

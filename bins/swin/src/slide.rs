@@ -160,19 +160,22 @@ impl Stacks {
             self.turn(entry, groups, panes)?;
         } else {
             for (_, group) in entry.panes(self.until..panes.end) {
-                let back = *self.back.get_or_insert_with(|| groups.make());
-                groups.merge(back, group)?;
+                match self.back {
+                    Some(back) => groups.merge(back, group)?,
+                    None => self.back = Some(groups.copy(group)),
+                }
             }
         }
         self.until = panes.end;
-        let merged = groups.make();
-        if let Some(&(_, longest)) = self.front.last() {
-            groups.merge(merged, longest)?;
-        }
-        if let Some(back) = self.back {
-            groups.merge(merged, back)?;
-        }
-        Ok(merged)
+        Ok(match (self.front.last(), self.back) {
+            (Some(&(_, longest)), Some(back)) => {
+                let merged = groups.copy(longest);
+                groups.merge(merged, back)?;
+                merged
+            }
+            (Some(&(_, one)), None) | (None, Some(one)) => groups.copy(one),
+            (None, None) => groups.make(),
+        })
     }
 
     /// Makes suffixes of all panes.
@@ -183,8 +186,7 @@ impl Stacks {
         panes: &Range<Pane>,
     ) -> Result<(), Fault> {
         for (pane, group) in entry.panes(panes.clone()).rev() {
-            let suffix = groups.make();
-            groups.merge(suffix, group)?;
+            let suffix = groups.copy(group);
             if let Some(&(_, shorter)) = self.front.last() {
                 groups.merge(suffix, shorter)?;
             }

@@ -174,7 +174,7 @@ impl Sliding {
         tell: &mut Telling<'_, S>,
     ) -> Result<bool, Halt> {
         let Some((pane, mut results)) = tell.store.take_pane(panes.end) else { return Ok(true) };
-        results.sort_unstable_by(|&(one, _), &(other, _)| tell.store.order(one, other));
+        tell.store.sort(&mut results);
         tell.write(&results, panes.end, bounds)?;
         for (id, group) in results {
             tell.let_go(id, pane, group);

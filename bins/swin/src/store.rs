@@ -8,7 +8,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
-use std::hash::BuildHasher as _;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
@@ -30,7 +30,7 @@ pub type Group = u32;
 /// Keys, with their aggregates by pane.
 #[derive(Debug)]
 pub struct Store {
-    table: HashTable<Id>,
+    table: HashTable<Place>,
     hasher: FixedState,
     entries: Vec<Entry>,
     free: Vec<Id>,
@@ -75,15 +75,39 @@ impl fmt::Display for Full {
     }
 }
 
-/// A key of a partition.
+/// A key in the table: its hash, so that other keys are not looked at, and its number.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    hash: u32,
+    id: Id,
+}
+
+/// A key of a partition, in the 64 bytes that memory is read by: a row of a key that is not in
+/// the cache waits for one read of it.
 #[derive(Debug)]
+#[repr(align(64))]
 pub struct Entry {
     /// The number of the input partition.
     pub partition: usize,
     /// The key as `row::key` writes it.
     pub key: SmallVec<[u8; 24]>,
-    /// The newest pane stands apart: nearly all rows go there.
-    newest: Option<(Pane, Group)>,
+    /// The newest pane stands apart: nearly all rows go there. There is none when its group is
+    /// [`NONE`].
+    newest_pane: Pane,
+    newest_group: Group,
+    /// What few rows ask for.
+    side: Option<Box<Side>>,
+}
+
+/// The number of no group.
+const NONE: Group = Group::MAX;
+
+/// Panes of a key, oldest first.
+type Panes<'e> = &'e [(Pane, Group)];
+
+/// What a key has beside its newest pane.
+#[derive(Debug, Default)]
+struct Side {
     older: VecDeque<(Pane, Group)>,
     /// What is kept beside the panes.
     rest: Rest,
@@ -99,36 +123,99 @@ pub struct Rest {
 }
 
 impl Entry {
+    fn new(partition: usize, key: SmallVec<[u8; 24]>) -> Entry {
+        Entry { partition, key, newest_pane: 0, newest_group: NONE, side: None }
+    }
+
     /// The key's aggregates in `panes`, oldest first.
     #[must_use]
     pub fn panes(&self, panes: Range<Pane>) -> impl DoubleEndedIterator<Item = (Pane, Group)> {
-        let first = self.older.partition_point(|&(pane, _)| pane < panes.start);
-        let from_first = self.older.range(first..).copied().chain(self.newest);
-        from_first.filter(move |(pane, _)| panes.contains(pane))
+        let (front, back) = self.older();
+        // Who asks for new panes is not kept with a search in those before.
+        let first = |slice: Panes<'_>| match slice.last() {
+            Some(&(last, _)) if last >= panes.start => {
+                slice.partition_point(|&(pane, _)| pane < panes.start)
+            }
+            _ => slice.len(),
+        };
+        let older = front[first(front)..].iter().chain(&back[first(back)..]);
+        older.copied().chain(self.newest()).filter(move |(pane, _)| panes.contains(pane))
     }
 
     /// All panes of the key, oldest first.
+    #[must_use]
     pub fn all_panes(&self) -> impl DoubleEndedIterator<Item = (Pane, Group)> {
-        self.older.iter().copied().chain(self.newest)
+        let (front, back) = self.older();
+        front.iter().chain(back).copied().chain(self.newest())
+    }
+
+    /// All panes but the newest, oldest first, in two pieces.
+    fn older(&self) -> (Panes<'_>, Panes<'_>) {
+        self.side.as_ref().map_or((&[], &[]), |side| side.older.as_slices())
     }
 
     /// The newest pane.
     #[inline]
     #[must_use]
     pub fn newest(&self) -> Option<(Pane, Group)> {
-        self.newest
+        (self.newest_group != NONE).then_some((self.newest_pane, self.newest_group))
     }
 
     /// The oldest pane.
     #[must_use]
     pub fn oldest(&self) -> Option<(Pane, Group)> {
-        self.older.front().copied().or(self.newest)
+        let oldest = self.side.as_ref().and_then(|side| side.older.front().copied());
+        oldest.or(self.newest())
     }
 
     /// What the key has beside its panes.
     #[must_use]
     pub fn rest(&self) -> Rest {
-        self.rest
+        self.side.as_ref().map(|side| side.rest).unwrap_or_default()
+    }
+
+    fn set_newest(&mut self, newest: Option<(Pane, Group)>) {
+        (self.newest_pane, self.newest_group) = newest.unwrap_or((0, NONE));
+    }
+
+    /// The aggregates of a pane that is not the newest, or where they would have to stand.
+    fn find_older(&self, pane: Pane) -> Result<Group, usize> {
+        let Some(side) = &self.side else { return Err(0) };
+        let found = side.older.binary_search_by_key(&pane, |&(pane, _)| pane);
+        found.map(|at| side.older[at].1)
+    }
+
+    /// Gives the key a pane that it does not have yet.
+    fn add_pane(&mut self, pane: Pane, group: Group) {
+        match self.newest() {
+            Some((newest, _)) if newest > pane => {
+                let at = self.find_older(pane).err().unwrap_or_default();
+                self.side.get_or_insert_default().older.insert(at, (pane, group));
+            }
+            newest => {
+                if let Some(newest) = newest {
+                    self.side.get_or_insert_default().older.push_back(newest);
+                }
+                self.set_newest(Some((pane, group)));
+            }
+        }
+    }
+
+    /// Takes a pane off.
+    fn cut(&mut self, pane: Pane) -> Option<Group> {
+        if let Some((newest, group)) = self.newest()
+            && newest == pane
+        {
+            let next = self.side.as_mut().and_then(|side| side.older.pop_back());
+            self.set_newest(next);
+            return Some(group);
+        }
+        let older = &mut self.side.as_mut()?.older;
+        let at = match older.front() {
+            Some(&(oldest, _)) if oldest == pane => 0,
+            _ => older.binary_search_by_key(&pane, |&(pane, _)| pane).ok()?,
+        };
+        older.remove(at).map(|(_, group)| group)
     }
 }
 
@@ -220,19 +307,51 @@ impl Store {
 
     /// All keys.
     pub fn ids(&self) -> impl Iterator<Item = Id> {
-        self.table.iter().copied()
+        self.table.iter().map(|place| place.id)
     }
 
     /// Finds a key of a partition.
     #[inline]
     #[must_use]
     pub fn find(&self, partition: usize, key: Key<'_>) -> Option<Id> {
+        self.find_hashed(hash_key(&self.hasher, partition, key), partition, key)
+    }
+
+    #[inline]
+    fn find_hashed(&self, hash: u32, partition: usize, key: Key<'_>) -> Option<Id> {
         let entries = &self.entries;
-        let found = self.table.find(hash_key(&self.hasher, partition, key), |&id| {
-            let entry = &entries[id as usize];
-            entry.partition == partition && Key::new(&entry.key) == key
+        let found = self.table.find(spread(hash), |place| {
+            place.hash == hash && {
+                let entry = &entries[place.id as usize];
+                entry.partition == partition && Key::new(&entry.key) == key
+            }
         });
-        found.copied()
+        found.map(|place| place.id)
+    }
+
+    /// How many input partitions have had keys, at least.
+    #[must_use]
+    pub fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// Sorts keys by their bytes, equal ones by partition.
+    pub fn sort(&self, keys: &mut [(Id, Group)]) {
+        // Nearly all keys differ in their first bytes, and these are compared side by side.
+        let head = |id: Id| {
+            let key = &self.entry(id).key;
+            let mut head = [0; 8];
+            let length = key.len().min(8);
+            head[..length].copy_from_slice(&key[..length]);
+            u64::from_be_bytes(head)
+        };
+        let mut sorted: Vec<_> = keys.iter().map(|&(id, group)| (head(id), id, group)).collect();
+        sorted.sort_unstable_by(|&(head, one, _), &(other_head, other, _)| {
+            head.cmp(&other_head).then_with(|| self.order(one, other))
+        });
+        for (key, (_, id, group)) in keys.iter_mut().zip(sorted) {
+            *key = (id, group);
+        }
     }
 
     /// The entries of `key` in all partitions, the lowest first.
@@ -256,9 +375,10 @@ impl Store {
     /// When it would be a key too many.
     #[inline]
     pub fn find_or_make(&mut self, partition: usize, key: Key<'_>) -> Result<(Id, bool), Full> {
-        match self.find(partition, key) {
+        let hash = hash_key(&self.hasher, partition, key);
+        match self.find_hashed(hash, partition, key) {
             Some(id) => Ok((id, false)),
-            None => self.insert(partition, key).map(|id| (id, true)),
+            None => self.insert(hash, partition, key).map(|id| (id, true)),
         }
     }
 
@@ -268,20 +388,32 @@ impl Store {
     /// When a limit is reached.
     #[inline]
     pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
+        match self.find_newest(partition, key, pane) {
+            Some((id, group)) => {
+                self.change(id, Slot::Pane(pane), group);
+                Ok(Touch { id, group, new_key: false, new_pane: false })
+            }
+            None => self.touch_other(partition, key, pane),
+        }
+    }
+
+    /// Finds a key and its aggregates in its newest pane, if that is `pane`. Apart from what is
+    /// made of it, as two numbers are handed on in registers.
+    fn find_newest(&self, partition: usize, key: Key<'_>, pane: Pane) -> Option<(Id, Group)> {
+        let id = self.find(partition, key)?;
+        let (newest, group) = self.entries[id as usize].newest()?;
+        (newest == pane).then_some((id, group))
+    }
+
+    /// [`Store::touch`] of what is not the newest pane of a key that is known.
+    #[cold]
+    fn touch_other(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
         let (id, new_key) = self.find_or_make(partition, key)?;
-        let touch = match self.entries[id as usize].newest {
-            Some((newest, group)) if newest == pane => {
-                Touch { id, group, new_key, new_pane: false }
-            }
-            _ => {
-                let touch = self.touch_pane(id, pane, new_key);
-                if touch.new_pane {
-                    self.touched.entry(pane).or_default().push(id);
-                    self.check_bytes()?;
-                }
-                touch
-            }
-        };
+        let touch = self.touch_pane(id, pane, new_key);
+        if touch.new_pane {
+            self.touched.entry(pane).or_default().push(id);
+            self.check_bytes()?;
+        }
         self.change(id, Slot::Pane(pane), touch.group);
         Ok(touch)
     }
@@ -299,7 +431,7 @@ impl Store {
     }
 
     #[cold]
-    fn insert(&mut self, partition: usize, key: Key<'_>) -> Result<Id, Full> {
+    fn insert(&mut self, hash: u32, partition: usize, key: Key<'_>) -> Result<Id, Full> {
         if self.keys() >= self.limits.keys {
             return Err(Full::Keys(self.limits.keys));
         }
@@ -307,8 +439,7 @@ impl Store {
         bytes.push(key.tag());
         bytes.extend_from_slice(key.rest());
         self.partitions = self.partitions.max(partition + 1);
-        let (older, rest) = (VecDeque::new(), Rest::default());
-        let entry = Entry { partition, key: bytes, newest: None, older, rest };
+        let entry = Entry::new(partition, bytes);
         let id = if let Some(id) = self.free.pop() {
             self.entries[id as usize] = entry;
             id
@@ -317,39 +448,23 @@ impl Store {
             let id = Id::try_from(self.entries.len() - 1);
             id.map_err(|_| Full::Keys(Id::MAX as usize))?
         };
-        let (entries, hasher) = (&self.entries, &self.hasher);
-        let hash = hash_key(hasher, partition, key);
-        self.table.insert_unique(hash, id, |&id| hash_of(hasher, &entries[id as usize]));
+        self.table.insert_unique(spread(hash), Place { hash, id }, |place| spread(place.hash));
         self.check_bytes()?;
         Ok(id)
     }
 
     fn touch_pane(&mut self, id: Id, pane: Pane, new_key: bool) -> Touch {
         let entry = &mut self.entries[id as usize];
-        let place = match entry.newest {
-            Some((newest, group)) if newest == pane => {
-                return Touch { id, group, new_key, new_pane: false };
-            }
-            Some((newest, _)) if newest < pane => Err(entry.older.len()),
-            None => Err(0),
-            Some(_) => entry.older.binary_search_by_key(&pane, |&(pane, _)| pane),
+        let known = match entry.newest() {
+            Some((newest, group)) if newest == pane => Some(group),
+            Some((newest, _)) if newest > pane => entry.find_older(pane).ok(),
+            _ => None,
         };
-        let at = match place {
-            Ok(at) => {
-                let group = entry.older[at].1;
-                return Touch { id, group, new_key, new_pane: false };
-            }
-            Err(at) => at,
-        };
-        let group = self.groups.make();
-        match entry.newest {
-            Some((newest, _)) if newest > pane => entry.older.insert(at, (pane, group)),
-            newest => {
-                entry.older.extend(newest);
-                entry.newest = Some((pane, group));
-            }
+        let group = known.unwrap_or_else(|| self.groups.make());
+        if known.is_none() {
+            entry.add_pane(pane, group);
         }
-        Touch { id, group, new_key, new_pane: true }
+        Touch { id, group, new_key, new_pane: known.is_none() }
     }
 
     /// Takes the oldest pane off, if it is before `to`: its keys, each with its aggregates. The
@@ -363,17 +478,7 @@ impl Store {
 
     /// Takes a pane off a key. The caller lets its group go.
     pub fn cut(&mut self, id: Id, pane: Pane) -> Option<Group> {
-        let entry = &mut self.entries[id as usize];
-        if entry.newest.is_some_and(|(newest, _)| newest == pane) {
-            let group = entry.newest.map(|(_, group)| group);
-            entry.newest = entry.older.pop_back();
-            return group;
-        }
-        let at = match entry.older.front() {
-            Some(&(oldest, _)) if oldest == pane => 0,
-            _ => entry.older.binary_search_by_key(&pane, |&(pane, _)| pane).ok()?,
-        };
-        entry.older.remove(at).map(|(_, group)| group)
+        self.entries[id as usize].cut(pane)
     }
 
     /// Lets the group of a pane that was taken off go.
@@ -400,7 +505,7 @@ impl Store {
 
     /// Sets what a key has beside its panes; the group is changed too, if it stays the same.
     pub fn set_rest(&mut self, id: Id, rest: Rest) {
-        self.entries[id as usize].rest = rest;
+        self.entries[id as usize].side.get_or_insert_default().rest = rest;
         if let Some(changes) = &mut self.changes {
             changes.change_rest(id);
         }
@@ -410,13 +515,13 @@ impl Store {
     #[must_use]
     pub fn is_bare(&self, id: Id) -> bool {
         let entry = &self.entries[id as usize];
-        entry.newest.is_none() && entry.rest == Rest::default()
+        entry.newest_group == NONE && entry.rest() == Rest::default()
     }
 
     /// Forgets a key that is bare.
     pub fn remove(&mut self, id: Id) {
         let hash = hash_of(&self.hasher, &self.entries[id as usize]);
-        if let Ok(occupied) = self.table.find_entry(hash, |&other| other == id) {
+        if let Ok(occupied) = self.table.find_entry(spread(hash), |place| place.id == id) {
             occupied.remove();
             self.free.push(id);
             if let Some(changes) = &mut self.changes {
@@ -446,9 +551,13 @@ impl Store {
         self.check_bytes()
     }
 
+    /// Bytes that all takes.
+    fn bytes(&self) -> usize {
+        self.entries.len() * ENTRY_BYTES + self.groups.bytes()
+    }
+
     fn check_bytes(&self) -> Result<(), Full> {
-        let bytes = self.entries.len() * ENTRY_BYTES + self.groups.bytes();
-        if bytes > self.limits.bytes { Err(Full::Bytes(self.limits.bytes)) } else { Ok(()) }
+        if self.bytes() > self.limits.bytes { Err(Full::Bytes(self.limits.bytes)) } else { Ok(()) }
     }
 
     /// What changed since the last call, in the order of the changes, what was deleted first:
@@ -466,7 +575,7 @@ impl Store {
         for (id, slot) in changes.take_changed() {
             let Some(entry) = self.entries.get(id as usize) else { continue };
             let (group, flag) = match slot {
-                Slot::Rest if changes.take_rest(id) => (entry.rest.group, entry.rest.flag),
+                Slot::Rest if changes.take_rest(id) => (entry.rest().group, entry.rest().flag),
                 Slot::Rest => continue,
                 Slot::Pane(pane) => match entry.panes(pane..pane.saturating_add(1)).next() {
                     Some((_, group)) => (Some(group), false),
@@ -507,7 +616,8 @@ impl Store {
             }
             Slot::Rest => {
                 let group = aggregates.as_ref().map(|_| self.groups.make());
-                self.entries[id as usize].rest = Rest { group, flag };
+                let side = self.entries[id as usize].side.get_or_insert_default();
+                side.rest = Rest { group, flag };
                 group
             }
         };
@@ -549,15 +659,27 @@ pub struct Kept<'s> {
 }
 
 /// Bytes that a key takes beside its panes: the entry, its place in the table and a long key.
-const ENTRY_BYTES: usize = size_of::<Entry>() + 16;
+const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Place>() + 16;
+
+const _: () = assert!(size_of::<Entry>() == 64, "as its description says");
 
 #[inline]
-fn hash_key(hasher: &FixedState, partition: usize, key: Key<'_>) -> u64 {
-    hasher.hash_one(key.rest()) ^ partition as u64 ^ u64::from(key.tag()) << 8
+fn hash_key(hasher: &FixedState, partition: usize, key: Key<'_>) -> u32 {
+    let mut hash = hasher.build_hasher();
+    hash.write(key.rest());
+    let hash = hash.finish() ^ partition as u64 ^ u64::from(key.tag()) << 8;
+    let [half @ .., _, _, _, _] = (hash ^ hash >> 32).to_le_bytes();
+    u32::from_le_bytes(half)
 }
 
-fn hash_of(hasher: &FixedState, entry: &Entry) -> u64 {
+fn hash_of(hasher: &FixedState, entry: &Entry) -> u32 {
     hash_key(hasher, entry.partition, Key::new(&entry.key))
+}
+
+/// A hash as the table takes it, which looks at the highest and the lowest bits.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) << 32 | u64::from(hash)
 }
 
 /// Groups of aggregates, one for each key and pane, and as many more as a window needs.
@@ -572,13 +694,16 @@ pub struct Groups {
     /// Bytes that aggregates hold beside their cells, and whether any can.
     heap_bytes: usize,
     grows: bool,
+    /// Bytes that a group takes, without those.
+    group_bytes: usize,
 }
 
 impl Groups {
     fn new(empty: Vec<Aggregate>) -> Groups {
         let grows = empty.iter().any(Aggregate::grows);
+        let group_bytes = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
         let (cells, free, marks) = (Vec::new(), Vec::new(), Vec::new());
-        Groups { empty, cells, free, marks, heap_bytes: 0, grows }
+        Groups { empty, cells, free, marks, heap_bytes: 0, grows, group_bytes }
     }
 
     /// A new group of nothing.
@@ -586,7 +711,7 @@ impl Groups {
         let width = self.empty.len();
         if let Some(group) = self.free.pop() {
             let cells = &mut self.cells[group as usize * width..][..width];
-            cells.clone_from_slice(&self.empty);
+            set(cells, &self.empty);
             self.marks[group as usize] = 0;
             return group;
         }
@@ -595,6 +720,34 @@ impl Groups {
         self.cells.extend_from_slice(&self.empty);
         self.marks.push(0);
         Group::try_from(group).unwrap_or(Group::MAX)
+    }
+
+    /// A new group of what another has.
+    pub fn copy(&mut self, from: Group) -> Group {
+        let width = self.empty.len();
+        let at = from as usize * width;
+        let Some(group) = self.free.pop() else {
+            let group = self.cells.len() / width;
+            self.cells.extend_from_within(at..at + width);
+            self.marks.push(0);
+            self.count_copy(at);
+            return Group::try_from(group).unwrap_or(Group::MAX);
+        };
+        let into = group as usize * width;
+        // The two groups never overlap, so one of them ends before the other starts.
+        let (low, high) = self.cells.split_at_mut(into.max(at));
+        let (into, from) =
+            if into < at { (&mut low[into..], &high[..]) } else { (high, &low[at..]) };
+        set(&mut into[..width], &from[..width]);
+        self.marks[group as usize] = 0;
+        self.count_copy(at);
+        group
+    }
+
+    fn count_copy(&mut self, at: usize) {
+        if self.grows {
+            self.heap_bytes += heap_bytes(&self.cells[at..at + self.empty.len()]);
+        }
     }
 
     /// Gives a group back.
@@ -610,7 +763,7 @@ impl Groups {
 
     /// Bytes that all groups take.
     fn bytes(&self) -> usize {
-        self.cells.len() * (size_of::<Aggregate>() + 8) + self.heap_bytes
+        self.marks.len() * self.group_bytes + self.heap_bytes
     }
 
     fn mark(&self, group: Group) -> u8 {
@@ -659,6 +812,11 @@ impl Groups {
 
 fn heap_bytes(aggregates: &[Aggregate]) -> usize {
     aggregates.iter().map(Aggregate::heap_bytes).sum()
+}
+
+/// Makes aggregates what others are, one by one.
+fn set(into: &mut [Aggregate], from: &[Aggregate]) {
+    into.iter_mut().zip(from).for_each(|(into, from)| into.set(from));
 }
 
 /// Merges aggregates into others, one by one.

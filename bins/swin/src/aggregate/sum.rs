@@ -10,39 +10,44 @@ use super::state::Parts;
 use super::twice::{Twice, two_sum};
 
 /// A sum of numbers.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Sum {
-    /// The whole numbers, exactly.
-    whole: i128,
-    /// The floats, rounded, and what the rounding lost.
-    high: f64,
-    low: f64,
-    /// How many there were, and how many of them were floats.
-    count: u64,
-    floats: u64,
+#[derive(Clone, Debug)]
+pub struct Sum(Form);
+
+/// What is kept of the numbers: as little as they need, because there is a sum for every key and
+/// pane, and nearly all are of whole numbers or of floats alone.
+#[derive(Clone, Debug)]
+enum Form {
+    /// Whole numbers, whose sum has 64 bits, and how many there were.
+    Whole(i64, u64),
+    /// Floats, and how many there were.
+    Floats(Floats, u64),
+    /// Both, or a sum beyond 64 bits.
+    Mixed(Box<Mixed>),
 }
 
-impl Sum {
-    #[inline]
-    pub(super) fn add(&mut self, number: Number) -> Result<(), Fault> {
-        match number {
-            Number::Null => return Ok(()),
-            Number::Int(int) => {
-                let whole = self.whole.checked_add(i128::from(int));
-                self.whole = whole.ok_or(Fault::Sum)?;
-            }
-            Number::Float(float) => {
-                self.add_float(float);
-                self.floats += 1;
-            }
-        }
-        self.count += 1;
-        Ok(())
-    }
+/// A sum of floats: rounded, and what the rounding lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Floats {
+    high: f64,
+    low: f64,
+}
 
+/// A sum of any numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Mixed {
+    /// The whole numbers, exactly.
+    whole: i128,
+    /// The floats.
+    floats: Floats,
+    /// How many there were, and how many of them were floats.
+    count: u64,
+    float_count: u64,
+}
+
+impl Floats {
     /// Adds a float and keeps what is lost (two-sum: exact for all finite floats).
     #[inline]
-    fn add_float(&mut self, float: f64) {
+    fn add(&mut self, float: f64) {
         let sum = two_sum(self.high, float);
         self.high = sum.high;
         // An infinite sum has lost nothing that could be told.
@@ -51,54 +56,190 @@ impl Sum {
         }
     }
 
-    pub(super) fn merge(&mut self, other: &Sum) -> Result<(), Fault> {
+    fn merge(&mut self, other: Floats) {
+        self.add(other.high);
+        self.add(other.low);
+    }
+
+    fn float(self) -> f64 {
+        self.high + self.low
+    }
+}
+
+impl Mixed {
+    fn add(&mut self, number: Number) -> Result<(), Fault> {
+        match number {
+            Number::Null => return Ok(()),
+            Number::Int(int) => {
+                self.whole = self.whole.checked_add(int.into()).ok_or(Fault::Sum)?;
+            }
+            Number::Float(float) => {
+                self.floats.add(float);
+                self.float_count += 1;
+            }
+        }
+        self.count += 1;
+        Ok(())
+    }
+
+    fn merge(&mut self, other: &Mixed) -> Result<(), Fault> {
         self.whole = self.whole.checked_add(other.whole).ok_or(Fault::Sum)?;
-        if other.floats > 0 {
-            self.add_float(other.high);
-            self.add_float(other.low);
+        if other.float_count > 0 {
+            self.floats.merge(other.floats);
         }
         self.count += other.count;
-        self.floats += other.floats;
+        self.float_count += other.float_count;
+        Ok(())
+    }
+
+    fn float(&self) -> f64 {
+        let mut all = self.floats;
+        if self.whole != 0 {
+            let whole = Twice::of_whole(self.whole);
+            all.add(whole.high);
+            all.add(whole.low);
+        }
+        all.float()
+    }
+}
+
+impl Default for Sum {
+    fn default() -> Sum {
+        Sum(Form::Whole(0, 0))
+    }
+}
+
+impl PartialEq for Sum {
+    fn eq(&self, other: &Sum) -> bool {
+        self.mixed() == other.mixed()
+    }
+}
+
+impl Sum {
+    #[inline]
+    pub(super) fn add(&mut self, number: Number) -> Result<(), Fault> {
+        match (&mut self.0, number) {
+            (_, Number::Null) => return Ok(()),
+            (Form::Whole(sum, count), Number::Int(int)) => {
+                if let Some(more) = sum.checked_add(int) {
+                    *sum = more;
+                    *count += 1;
+                    return Ok(());
+                }
+            }
+            (Form::Floats(sum, count), Number::Float(float)) => {
+                sum.add(float);
+                *count += 1;
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.add_other(number)
+    }
+
+    /// Adds a number that is not of the kind of those before, or too great.
+    #[cold]
+    fn add_other(&mut self, number: Number) -> Result<(), Fault> {
+        match (&mut self.0, number) {
+            (Form::Whole(_, 0), Number::Float(float)) => {
+                let mut sum = Floats::default();
+                sum.add(float);
+                self.0 = Form::Floats(sum, 1);
+                Ok(())
+            }
+            _ => self.mix(|mixed| mixed.add(number)),
+        }
+    }
+
+    /// Becomes another sum.
+    #[inline]
+    pub(super) fn set(&mut self, other: &Sum) {
+        match (&mut self.0, &other.0) {
+            (Form::Whole(sum, count), Form::Whole(int, more)) => (*sum, *count) = (*int, *more),
+            (mine, other) => mine.clone_from(other),
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: &Sum) -> Result<(), Fault> {
+        match (&mut self.0, &other.0) {
+            (_, Form::Whole(_, 0)) => return Ok(()),
+            (Form::Whole(sum, count), Form::Whole(int, more)) => {
+                if let Some(all) = sum.checked_add(*int) {
+                    *sum = all;
+                    *count += more;
+                    return Ok(());
+                }
+            }
+            (Form::Floats(sum, count), Form::Floats(floats, more)) => {
+                sum.merge(*floats);
+                *count += more;
+                return Ok(());
+            }
+            (mine @ Form::Whole(_, 0), Form::Floats(floats, more)) => {
+                let mut sum = Floats::default();
+                sum.merge(*floats);
+                *mine = Form::Floats(sum, *more);
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.mix(|mixed| mixed.merge(&other.mixed()))
+    }
+
+    /// The same sum with room for all numbers.
+    fn mixed(&self) -> Mixed {
+        match &self.0 {
+            Form::Whole(sum, count) => {
+                Mixed { whole: (*sum).into(), count: *count, ..Mixed::default() }
+            }
+            Form::Floats(floats, count) => {
+                Mixed { floats: *floats, count: *count, float_count: *count, whole: 0 }
+            }
+            Form::Mixed(mixed) => (**mixed).clone(),
+        }
+    }
+
+    /// Changes the sum after making room for all numbers.
+    fn mix(&mut self, change: impl FnOnce(&mut Mixed) -> Result<(), Fault>) -> Result<(), Fault> {
+        if let Form::Mixed(mixed) = &mut self.0 {
+            return change(mixed);
+        }
+        let mut mixed = self.mixed();
+        change(&mut mixed)?;
+        self.0 = Form::Mixed(Box::new(mixed));
         Ok(())
     }
 
     pub(super) fn value(&self) -> Value<'static> {
-        match (self.count, self.floats) {
-            (0, _) => Value::Null,
-            (_, 0) => whole(self.whole),
-            _ => Value::Float(self.float()),
+        match &self.0 {
+            Form::Whole(_, 0) => Value::Null,
+            Form::Whole(sum, _) => Value::Int(*sum),
+            Form::Floats(floats, _) => Value::Float(floats.float()),
+            Form::Mixed(mixed) if mixed.float_count == 0 => whole(mixed.whole),
+            Form::Mixed(mixed) => Value::Float(mixed.float()),
         }
     }
 
     pub(super) fn mean(&self) -> Value<'static> {
-        if self.count == 0 {
+        let mixed = self.mixed();
+        if mixed.count == 0 {
             return Value::Null;
         }
-        Value::Float(self.float() / Twice::of_whole(self.count.into()).high)
-    }
-
-    fn float(&self) -> f64 {
-        if self.whole == 0 {
-            return self.high + self.low;
-        }
-        let mut all = self.clone();
-        let whole = Twice::of_whole(self.whole);
-        all.add_float(whole.high);
-        all.add_float(whole.low);
-        all.high + all.low
+        Value::Float(mixed.float() / Twice::of_whole(mixed.count.into()).high)
     }
 
     /// `[count, whole]`, and behind them the floats when there are any.
     pub(super) fn store(&self) -> Json {
-        let whole = match i64::try_from(self.whole) {
+        let Mixed { whole, floats, count, float_count } = self.mixed();
+        let whole = match i64::try_from(whole) {
             Ok(whole) => json!(whole),
-            Err(_) => json!(self.whole.to_string()),
+            Err(_) => json!(whole.to_string()),
         };
-        if self.floats == 0 {
-            return json!([self.count, whole]);
+        if float_count == 0 {
+            return json!([count, whole]);
         }
-        let (high, low) = (stored::float(self.high), stored::float(self.low));
-        json!([self.count, whole, self.floats, high, low])
+        let (high, low) = (stored::float(floats.high), stored::float(floats.low));
+        json!([count, whole, float_count, high, low])
     }
 
     pub(super) fn restore(stored: &Json) -> Option<Sum> {
@@ -108,13 +249,22 @@ impl Sum {
             Json::String(digits) => digits.parse().ok()?,
             small => i128::from(small.as_i64()?),
         };
-        let mut sum = Sum { whole, count, ..Sum::default() };
+        let mut sum = Mixed { whole, count, ..Mixed::default() };
         if parts.left() > 0 {
-            sum.floats = parts.next()?.as_u64()?;
-            sum.high = stored::read_float(parts.next()?)?;
-            sum.low = stored::read_float(parts.next()?)?;
+            sum.float_count = parts.next()?.as_u64()?;
+            sum.floats.high = stored::read_float(parts.next()?)?;
+            sum.floats.low = stored::read_float(parts.next()?)?;
         }
-        (parts.left() == 0).then_some(sum)
+        (parts.left() == 0).then(|| Sum::of(sum))
+    }
+
+    /// A sum in as little as it needs.
+    fn of(mixed: Mixed) -> Sum {
+        Sum(match (i64::try_from(mixed.whole), mixed.float_count) {
+            (Ok(sum), 0) => Form::Whole(sum, mixed.count),
+            (Ok(0), floats) if floats == mixed.count => Form::Floats(mixed.floats, floats),
+            _ => Form::Mixed(Box::new(mixed)),
+        })
     }
 }
 
@@ -153,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_sum_beyond_128_bits_is_said() {
-        let mut sum = Sum { whole: i128::MAX, count: 1, ..Sum::default() };
+        let mut sum = Sum::of(Mixed { whole: i128::MAX, count: 1, ..Mixed::default() });
         assert_eq!(sum.add(Number::Int(0)), Ok(()));
         assert_eq!(sum.add(Number::Int(1)), Err(Fault::Sum));
         let other = sum.clone();
