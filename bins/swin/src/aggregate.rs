@@ -451,6 +451,17 @@ impl Aggregate {
         }
     }
 
+    /// Whether a count or sum is of nothing; what is asked of others costs more than to know it.
+    #[inline]
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        match self {
+            Aggregate::Count(count) => *count == 0,
+            Aggregate::Sum(sum) => sum.is_empty(),
+            _ => false,
+        }
+    }
+
     /// The bytes that every aggregate of this function takes.
     #[must_use]
     pub fn fixed_bytes(&self) -> usize {

@@ -261,6 +261,12 @@ impl Engine {
         }
     }
 
+    /// The store, to look at keys of rows to come.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// Remembers from now on what changes, for its state.
     pub fn track_changes(&mut self) {
         self.store.track_changes();

@@ -151,6 +151,12 @@ impl Intake {
         Ok(Intake { reader, asked })
     }
 
+    /// Whether keys stand in lines as they are, and are quickly found there.
+    #[must_use]
+    pub fn finds_keys_quickly(&self) -> bool {
+        self.asked.key_slot.is_some() && self.reader.is_quick()
+    }
+
     /// Reads a line.
     ///
     /// # Errors
@@ -300,7 +306,8 @@ impl<'r> Taken<'r> {
 
     /// The key, when it stands in the line as it is.
     #[inline]
-    fn text_key(&self) -> Option<Key<'_>> {
+    #[must_use]
+    pub fn text_key(&self) -> Option<Key<'_>> {
         self.row.text(self.asked.key_slot?).map(Key::of_text)
     }
 

@@ -627,7 +627,12 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
         if stage.goes_by_clock() {
             stage.tick(now_ms(), out)?;
         }
+        let mut ahead = 0;
         loop {
+            if ahead == 0 {
+                ahead = stage.look_ahead(stream.ahead());
+            }
+            ahead -= 1;
             let number = stream.number() + 1;
             match stream.next_event()? {
                 None => break,

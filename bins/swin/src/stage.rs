@@ -10,6 +10,7 @@ use row::sql::Item;
 use row::time::Clock;
 use row::value::Fault;
 use serde_json::Value as Json;
+use smallvec::SmallVec;
 
 use crate::engine::{Engine, Refusal};
 use crate::intake::{Intake, Scratch, Taken};
@@ -25,6 +26,12 @@ const IDLE_MS: i64 = 10_000;
 
 /// What helps when an entry of the state is too long.
 const REMEDY: &str = "shorter windows or fewer values a key are needed";
+
+/// Lines that are looked at ahead: enough to wait for memory side by side.
+const AHEAD: usize = 32;
+
+/// Lines after which it is asked again whether to look ahead.
+const FAR: usize = 1_000;
 
 /// How rows are read, before the first one has come.
 #[derive(Debug)]
@@ -161,6 +168,29 @@ impl Stage {
         let intake = Intake::new(self.query(), time, schema);
         self.intake = Some(intake.map_err(|(option, reason)| Error::caller(option, reason))?);
         Ok(())
+    }
+
+    /// Looks at the keys of the lines to come, when there are so many that rows wait for memory.
+    /// Returns after how many lines it wants to be called again.
+    pub fn look_ahead<'l>(&mut self, lines: impl Iterator<Item = &'l [u8]>) -> usize {
+        let (Job::Windows(engine), Some(intake)) = (&self.job, &mut self.intake) else {
+            return FAR;
+        };
+        let store = engine.store();
+        if !store.is_large() || !intake.finds_keys_quickly() {
+            return FAR;
+        }
+        let partition = self.course.partition();
+        let mut hashes = SmallVec::<[u32; AHEAD]>::new();
+        let mut count = 0;
+        for line in lines.take(AHEAD) {
+            count += 1;
+            let taken = intake.read(line);
+            let key = taken.as_ref().ok().and_then(Taken::text_key);
+            hashes.extend(key.map(|key| store.hash(partition, key)));
+        }
+        store.bring_near(&hashes);
+        count.max(1)
     }
 
     /// Takes the line `number`.

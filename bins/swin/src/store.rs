@@ -9,6 +9,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::hint::black_box;
 use std::ops::Range;
 
 use foldhash::fast::FixedState;
@@ -98,6 +99,9 @@ pub struct Entry {
     /// What few rows ask for.
     side: Option<Box<Side>>,
 }
+
+/// What a cache holds that is near to the processor.
+const CACHE_BYTES: usize = 1 << 20;
 
 /// The number of no group.
 const NONE: Group = Group::MAX;
@@ -327,6 +331,32 @@ impl Store {
             }
         });
         found.map(|place| place.id)
+    }
+
+    /// Whether there is so much that a row has to wait for memory.
+    #[must_use]
+    pub fn is_large(&self) -> bool {
+        self.bytes() > CACHE_BYTES
+    }
+
+    /// The hash of a key, for [`Store::bring_near`].
+    #[inline]
+    #[must_use]
+    pub fn hash(&self, partition: usize, key: Key<'_>) -> u32 {
+        hash_key(&self.hasher, partition, key)
+    }
+
+    /// Reads what rows to come will change, by the hashes of their keys: side by side, so that
+    /// memory is waited for once and not once a row.
+    pub fn bring_near(&self, hashes: &[u32]) {
+        let newest = |&hash: &u32| {
+            let place = self.table.find(spread(hash), |place| place.hash == hash)?;
+            self.entries[place.id as usize].newest()
+        };
+        let groups: SmallVec<[Group; 32]> =
+            hashes.iter().filter_map(newest).map(|(_, group)| group).collect();
+        let cells = groups.iter().flat_map(|&group| self.groups.get(group));
+        black_box(cells.filter(|cell| cell.is_zero()).count());
     }
 
     /// How many input partitions have had keys, at least.

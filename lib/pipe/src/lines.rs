@@ -107,6 +107,16 @@ impl Lines {
         Some(Line::Whole(&self.buffer[from..from + length]))
     }
 
+    /// The lines that [`Lines::next_line`] hands out next, as far as they are in the buffer.
+    pub fn ahead(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.buffer[self.start..self.end];
+        std::iter::from_fn(move || {
+            let (line, after) = rest.split_at(memchr(self.delimiter, rest)?);
+            rest = &after[1..];
+            Some(line)
+        })
+    }
+
     /// The lines that are in the buffer as far as they are whole and within the limit, so that
     /// many can be borrowed at once; what ends them is told by [`Lines::next_line`].
     pub fn whole_lines(&mut self) -> WholeLines<'_> {

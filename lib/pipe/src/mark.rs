@@ -332,6 +332,11 @@ impl Stream {
         self.lines.fill(wait)
     }
 
+    /// The lines that come next, as far as they are in the buffer; marks among them.
+    pub fn ahead(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.ahead()
+    }
+
     /// What is next in the buffer, or `None` when [`Stream::fill`] must bring more.
     ///
     /// # Errors

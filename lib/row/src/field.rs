@@ -272,6 +272,12 @@ impl Reader {
         Ok(slot)
     }
 
+    /// Whether lines are read in hardly more than the time of finding where they end.
+    #[must_use]
+    pub fn is_quick(&self) -> bool {
+        matches!(self.schema.layout, Layout::Text(Separator::Byte(_)) | Layout::Csv(_))
+    }
+
     /// Reads a line.
     ///
     /// # Errors

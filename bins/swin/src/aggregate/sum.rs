@@ -151,6 +151,12 @@ impl Sum {
         }
     }
 
+    /// Whether there were no numbers.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self.0, Form::Whole(_, 0))
+    }
+
     /// Becomes another sum.
     #[inline]
     pub(super) fn set(&mut self, other: &Sum) {
