@@ -180,7 +180,7 @@ impl Stage {
         if !store.is_large() || !intake.finds_keys_quickly() {
             return FAR;
         }
-        let partition = self.course.partition();
+        let partition = self.partition;
         let mut hashes = SmallVec::<[u32; AHEAD]>::new();
         let mut count = 0;
         for line in lines.take(AHEAD) {
