@@ -459,10 +459,13 @@ impl Engine {
         let tell = &mut Telling { store: &mut self.store, results: &self.results, sink };
         match &mut self.kind {
             Kind::Ranges(ranges) => Ok(ranges.added(tell)?),
-            Kind::Blocks(blocks) => match blocks.added(tell)? {
-                true => Ok(()),
-                false => Err(Refusal::Outside),
-            },
+            Kind::Blocks(blocks) => {
+                if blocks.added(tell)? {
+                    Ok(())
+                } else {
+                    Err(Refusal::Outside)
+                }
+            }
             _ => Ok(()),
         }
     }

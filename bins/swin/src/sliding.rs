@@ -144,7 +144,7 @@ impl Sliding {
         let panes = self.window.start_of(end)..end;
         let bounds = bounds(&panes, self.early.then_some(true));
         let empty = if self.single {
-            self.tell_pane(&panes, &bounds, tell)?
+            Sliding::tell_pane(&panes, &bounds, tell)?
         } else {
             self.tell_panes(&panes, &bounds, tell)?
         };
@@ -168,7 +168,6 @@ impl Sliding {
 
     /// Writes a window that is one pane; returns whether it was empty.
     fn tell_pane<S: Sink>(
-        &self,
         panes: &Range<Pane>,
         bounds: &[Value<'_>],
         tell: &mut Telling<'_, S>,
