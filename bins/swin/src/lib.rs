@@ -29,6 +29,7 @@ pub mod losses;
 pub mod output;
 pub mod query;
 pub mod range;
+pub mod recent;
 pub mod results;
 pub mod running;
 pub mod session;

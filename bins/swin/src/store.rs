@@ -20,6 +20,7 @@ use smallvec::SmallVec;
 
 use crate::aggregate::Aggregate;
 use crate::changes::{Changes, Slot};
+use crate::recent::Recent;
 use crate::window::Pane;
 
 /// The number of a key of a partition.
@@ -32,6 +33,8 @@ pub type Group = u32;
 #[derive(Debug)]
 pub struct Store {
     table: HashTable<Place>,
+    /// Where nearly all rows find their key without the table.
+    recent: Recent,
     hasher: FixedState,
     entries: Vec<Entry>,
     free: Vec<Id>,
@@ -242,6 +245,7 @@ impl Store {
     pub fn new(empty: Vec<Aggregate>, limits: Limits) -> Store {
         Store {
             table: HashTable::new(),
+            recent: Recent::default(),
             hasher: FixedState::with_seed(0),
             entries: Vec::new(),
             free: Vec::new(),
@@ -418,7 +422,8 @@ impl Store {
     /// When a limit is reached.
     #[inline]
     pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
-        match self.find_newest(partition, key, pane) {
+        let found = self.recent.find(partition, key, pane);
+        match found.or_else(|| self.find_newest(partition, key, pane)) {
             Some((id, group)) => {
                 self.change(id, Slot::Pane(pane), group);
                 Ok(Touch { id, group, new_key: false, new_pane: false })
@@ -429,10 +434,14 @@ impl Store {
 
     /// Finds a key and its aggregates in its newest pane, if that is `pane`. Apart from what is
     /// made of it, as two numbers are handed on in registers.
-    fn find_newest(&self, partition: usize, key: Key<'_>, pane: Pane) -> Option<(Id, Group)> {
+    fn find_newest(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Option<(Id, Group)> {
         let id = self.find(partition, key)?;
         let (newest, group) = self.entries[id as usize].newest()?;
-        (newest == pane).then_some((id, group))
+        if newest != pane {
+            return None;
+        }
+        self.recent.remember(partition, key, pane, (id, group));
+        Some((id, group))
     }
 
     /// [`Store::touch`] of what is not the newest pane of a key that is known.
@@ -508,6 +517,7 @@ impl Store {
 
     /// Takes a pane off a key. The caller lets its group go.
     pub fn cut(&mut self, id: Id, pane: Pane) -> Option<Group> {
+        self.recent.forget();
         self.entries[id as usize].cut(pane)
     }
 

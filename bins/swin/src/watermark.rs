@@ -122,8 +122,14 @@ impl Watermark {
             if time - was > self.leap.ms && was != NOT_YET {
                 self.leap = Leap { line, ms: time - was };
             }
-            // Only a partition that held the others back can let them go.
-            if was <= self.least {
+            if let [one] = self.partitions.as_slice() {
+                // What most streams have is worth no look at all partitions.
+                if !one.idle {
+                    self.least = time;
+                    self.current = self.current.max(time.saturating_sub(self.delay_ms));
+                }
+            } else if was <= self.least {
+                // Only a partition that held the others back can let them go.
                 self.recompute();
             }
         }
