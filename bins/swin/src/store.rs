@@ -422,8 +422,19 @@ impl Store {
     /// When a limit is reached.
     #[inline]
     pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
-        let found = self.recent.find(partition, key, pane);
-        match found.or_else(|| self.find_newest(partition, key, pane)) {
+        match self.recent.find(partition, key, pane) {
+            Some((id, group)) => {
+                self.change(id, Slot::Pane(pane), group);
+                Ok(Touch { id, group, new_key: false, new_pane: false })
+            }
+            None => self.touch_table(partition, key, pane),
+        }
+    }
+
+    /// [`Store::touch`] of a key that is not remembered.
+    #[inline(never)]
+    fn touch_table(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
+        match self.find_newest(partition, key, pane) {
             Some((id, group)) => {
                 self.change(id, Slot::Pane(pane), group);
                 Ok(Touch { id, group, new_key: false, new_pane: false })
