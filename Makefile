@@ -112,7 +112,7 @@ fuzz-coverage: ## builds the fuzz targets so that they see where the code has be
 fuzz-%: fuzz/targets/%.rs fuzz-coverage
 	mkdir -p $(FUZZED)/corpus/$*
 	nice $(FUZZED)/$(HOST)/release/fuzz-$* -max_total_time=$(FUZZ_SECONDS) \
-	    -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -artifact_prefix=$(FUZZED)/$*- \
+	    -rss_limit_mb=2048 -timeout=60 -print_final_stats=1 -artifact_prefix=$(FUZZED)/$*- \
 	    $(addprefix -dict=,$(wildcard fuzz/$*.dict)) $(FUZZED)/corpus/$* 2>&1 | \
 	    grep -v REDUCE
 

@@ -1,7 +1,9 @@
 //! `swin`: windowed aggregates over lines.
 
+use std::cell::RefCell;
 use std::num::NonZeroI64;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use grid::Length;
@@ -608,6 +610,9 @@ pub fn run(args: &Args) -> Result<Code> {
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;
     let mut stream = args.lines.stream(Input::stdin()?);
+    let stdout = Rc::new(RefCell::new(stdout));
+    let relief = Rc::clone(&stdout);
+    out.relieve_by(move |bytes| write(&relief, bytes));
     let mut edge = Edge { stdout, files, quiet: args.quiet };
     let result = copy(&mut stream, &mut stage, &mut out, &mut edge);
     // What came before a failure is written all the same.
@@ -615,11 +620,23 @@ pub fn run(args: &Args) -> Result<Code> {
     if let Some(abort) = result.as_ref().err().and_then(|error| Mark::abort("swin", error)) {
         out.stream.mark(&abort);
     }
-    edge.drain(&mut out, &mut stage)?;
+    let drained = edge.drain(&mut out, &mut stage);
     for said in stage.losses().summaries(args.keeping()) {
         say(said);
     }
-    result
+    match drained.and(result) {
+        // What was not read belongs to an epoch that nobody will commit.
+        Err(Error::Closed) if stage.has_epochs() => {
+            Err(Error::unfinished("<stdout>", "the reader has gone before the stream ended"))
+        }
+        result => result,
+    }
+}
+
+fn write(stdout: &RefCell<stdio::Output>, bytes: &mut Vec<u8>) -> Result<()> {
+    let mut stdout = stdout.borrow_mut();
+    stdout.buffer().append(bytes);
+    stdout.flush()
 }
 
 /// Feeds the stage until the input ends.
@@ -662,7 +679,7 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
 
 /// Where all goes that comes out.
 struct Edge {
-    stdout: stdio::Output,
+    stdout: Rc<RefCell<stdio::Output>>,
     files: Files,
     quiet: bool,
 }
@@ -671,8 +688,8 @@ impl Edge {
     /// Writes all that waits.
     fn drain(&mut self, out: &mut Output, stage: &mut Stage) -> Result<()> {
         out.flow();
-        self.stdout.buffer().append(&mut out.stream.bytes);
-        self.stdout.flush()?;
+        write(&self.stdout, &mut out.stream.bytes)?;
+        out.check()?;
         for note in stage.notes() {
             if !self.quiet {
                 say(note);

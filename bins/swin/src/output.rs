@@ -1,5 +1,8 @@
 //! Results as lines, between the marks of a marked stream.
 
+use std::fmt;
+
+use pipe::exit::{Error, Result};
 use pipe::mark::{self, Mark, Partition};
 use pipe::outlet::Outlet;
 use row::form::Writer;
@@ -21,6 +24,18 @@ pub enum Form {
     Spark(Spark),
 }
 
+/// Bytes that wait at most, when many windows are due at once.
+const RELIEF_BYTES: usize = 1 << 20;
+
+/// Takes bytes that are written.
+struct Relief(Box<dyn FnMut(&mut Vec<u8>) -> Result<()>>);
+
+impl fmt::Debug for Relief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Relief")
+    }
+}
+
 /// Results as bytes.
 #[derive(Debug)]
 pub struct Output {
@@ -32,6 +47,10 @@ pub struct Output {
     begun: bool,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
+    /// Takes what is written, between two windows of many that are due at once.
+    relief: Option<Relief>,
+    /// Why that failed.
+    failed: Option<Error>,
     /// What is written, with the marks.
     pub stream: Outlet,
 }
@@ -41,7 +60,41 @@ impl Output {
     /// `singly`; the first columns are times, that may be written as text.
     #[must_use]
     pub fn new(form: Form, times: Option<(usize, Stamp)>, singly: bool) -> Output {
-        Output { form, times, singly, begun: false, closed: None, stream: Outlet::default() }
+        Output {
+            form,
+            times,
+            singly,
+            begun: false,
+            closed: None,
+            relief: None,
+            failed: None,
+            stream: Outlet::default(),
+        }
+    }
+
+    /// Hands what is written to `take` between windows, once there is much of it.
+    pub fn relieve_by(&mut self, take: impl FnMut(&mut Vec<u8>) -> Result<()> + 'static) {
+        self.relief = Some(Relief(Box::new(take)));
+    }
+
+    /// Why what was written could not be taken.
+    ///
+    /// # Errors
+    /// When it could not.
+    pub fn check(&mut self) -> Result<()> {
+        self.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn relieve(&mut self) {
+        if self.stream.bytes.len() < RELIEF_BYTES {
+            return;
+        }
+        let Some(Relief(take)) = &mut self.relief else { return };
+        if self.failed.is_none() {
+            self.failed = take(&mut self.stream.bytes).err();
+        }
+        // What cannot be written takes no memory.
+        self.stream.bytes.clear();
     }
 
     /// Shows the results that came one by one.
@@ -145,5 +198,6 @@ impl Sink for Output {
             Form::Spark(spark) => spark.block(until, &mut self.stream.bytes),
             Form::Rows(_) => self.close(until),
         }
+        self.relieve();
     }
 }

@@ -131,6 +131,12 @@ impl Stage {
         }
     }
 
+    /// Whether barriers cut the stream into epochs.
+    #[must_use]
+    pub fn has_epochs(&self) -> bool {
+        self.course.has_epochs()
+    }
+
     /// The rows that did not count.
     pub fn losses(&mut self) -> &mut Losses {
         if let Job::Windows(engine) = &self.job {

@@ -149,13 +149,21 @@ impl Aligned {
     /// The end of the window after the one that ends at `end`.
     #[must_use]
     pub fn next_end(&self, end: i64) -> i64 {
-        self.grid.start(self.grid.cell(end) + self.step)
+        // Where the calendar has left out a day, windows may end at the same time.
+        let mut ends =
+            (1..).map(|steps| self.grid.start(self.cell_before(end) + steps * self.step));
+        ends.find(|&next| next > end).unwrap_or(i64::MAX)
+    }
+
+    /// The number of the cell after the last one before `end`.
+    fn cell_before(&self, end: i64) -> i64 {
+        self.grid.cell(end.saturating_sub(1)) + 1
     }
 
     /// The start of the window that ends at `end`.
     #[must_use]
     pub fn start_of(&self, end: i64) -> i64 {
-        self.grid.start(self.grid.cell(end) - self.size)
+        self.grid.start(self.cell_before(end) - self.size)
     }
 
     /// The windows that are open at `time` and started before it, by their ends.

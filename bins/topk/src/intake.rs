@@ -224,7 +224,7 @@ mod tests {
         assert_eq!(score("a * 2"), Ok(Score::Number(Number::Int(4))));
         assert_eq!(score("upper(t)"), Ok(Score::Text(b"X".as_slice().into())));
         assert_eq!(score("n + 1"), Ok(Score::Null));
-        assert_eq!(score("long"), Ok(Score::Number(Number::Float(18_446_744_073_709_551_616.0))));
+        assert_eq!(score("long"), Ok(Score::Long(18_446_744_073_709_551_616)));
         assert_eq!(score("t + 1"), Err((String::new(), "not a number".to_owned())));
     }
 

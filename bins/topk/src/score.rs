@@ -22,6 +22,8 @@ pub enum Order {
 pub enum Score<'a> {
     /// A number, neither NULL nor NaN.
     Number(Number),
+    /// A whole number beyond 64 bits.
+    Long(i128),
     /// Anything else that has bytes.
     Text(Cow<'a, [u8]>),
     /// Not a number.
@@ -42,12 +44,15 @@ impl<'a> Score<'a> {
         }
     }
 
-    /// The score that is a value. Whole numbers beyond 64 bits are ranked as floats.
+    /// The score that is a value. Whole numbers beyond 128 bits are ranked as floats.
     #[must_use]
     pub fn of(value: Value<'a>) -> Score<'a> {
         match value.number() {
             Ok(number) => Score::of_number(number),
-            Err(Fault::Overflow) => Score::of_number(long_number(&value)),
+            Err(Fault::Overflow) => match value.long_whole() {
+                Some(long) => Score::Long(long),
+                None => Score::of_number(long_number(&value)),
+            },
             Err(Fault::NotANumber | Fault::Sum) => match value {
                 Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes) => Score::Text(bytes),
                 other => other
@@ -62,6 +67,7 @@ impl<'a> Score<'a> {
     pub fn to_owned(&self) -> Score<'static> {
         match self {
             Score::Number(number) => Score::Number(*number),
+            Score::Long(long) => Score::Long(*long),
             Score::Text(bytes) => Score::Text(Cow::Owned(bytes.to_vec())),
             Score::Nan => Score::Nan,
             Score::Null => Score::Null,
@@ -73,6 +79,7 @@ impl<'a> Score<'a> {
     pub fn borrow(&self) -> Score<'_> {
         match self {
             Score::Number(number) => Score::Number(*number),
+            Score::Long(long) => Score::Long(*long),
             Score::Text(bytes) => Score::Text(Cow::Borrowed(bytes)),
             Score::Nan => Score::Nan,
             Score::Null => Score::Null,
@@ -85,6 +92,7 @@ impl<'a> Score<'a> {
         match self {
             Score::Number(Number::Int(int)) => Value::Int(*int),
             Score::Number(Number::Float(float)) => Value::Float(*float),
+            Score::Long(long) => Value::Text(Cow::Owned(long.to_string().into_bytes())),
             Score::Text(bytes) => Value::Text(Cow::Borrowed(bytes)),
             Score::Nan => Value::Float(f64::NAN),
             Score::Number(Number::Null) | Score::Null => Value::Null,
@@ -106,6 +114,9 @@ impl<'a> Score<'a> {
                 // Neither is NULL nor NaN, so they compare.
                 compare_numbers(*mine, *theirs).unwrap_or(Ordering::Equal)
             }
+            (Score::Long(mine), Score::Long(theirs)) => mine.cmp(theirs),
+            (Score::Long(mine), Score::Number(theirs)) => compare_long(*mine, *theirs),
+            (Score::Number(mine), Score::Long(theirs)) => compare_long(*theirs, *mine).reverse(),
             (Score::Text(mine), Score::Text(theirs)) => mine.cmp(theirs),
             _ => return self.class().cmp(&other.class()),
         };
@@ -117,7 +128,7 @@ impl<'a> Score<'a> {
 
     fn class(&self) -> u8 {
         match self {
-            Score::Number(_) => 0,
+            Score::Number(_) | Score::Long(_) => 0,
             Score::Text(_) => 1,
             Score::Nan => 2,
             Score::Null => 3,
@@ -125,7 +136,19 @@ impl<'a> Score<'a> {
     }
 }
 
-/// A whole number beyond 64 bits as the nearest float.
+/// How a whole number beyond 64 bits compares with another number.
+#[cold]
+fn compare_long(long: i128, number: Number) -> Ordering {
+    match number {
+        Number::Int(int) => long.cmp(&i128::from(int)),
+        // A float of this size has no fraction, and one beyond 128 bits stays the greater.
+        #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+        Number::Float(float) => long.cmp(&(float as i128)),
+        Number::Null => Ordering::Less,
+    }
+}
+
+/// A whole number beyond 128 bits as the nearest float.
 #[cold]
 fn long_number(value: &Value<'_>) -> Number {
     let bytes = value.bytes().unwrap_or_default();
@@ -161,10 +184,24 @@ mod tests {
         let [long, ten, nine, b, a, nan, null] = &sorted(Order::Greatest)[..] else {
             panic!("seven scores")
         };
-        assert_eq!(*long, Score::Number(Number::Float(18_446_744_073_709_551_616.0)));
+        assert_eq!(*long, Score::Long(18_446_744_073_709_551_616));
         assert_eq!((ten, nine), (&text("10.5"), &text("9")));
         assert_eq!((b, a), (&text("b"), &text("a")));
         assert_eq!((nan, null), (&Score::Nan, &Score::Null));
+    }
+
+    #[test]
+    fn long_whole_numbers_compare_by_all_their_digits() {
+        for (less, more) in [
+            ("9223372036854775809", "9223372036854775816"),
+            ("9223372036854775807", "9223372036854775808"),
+            ("9e18", "9223372036854775808"),
+            ("18446744073709551616", "1e30"),
+            ("-9223372036854775810", "-9223372036854775809"),
+        ] {
+            assert_eq!(text(less).compare(&text(more), Order::Least), Ordering::Less, "{less}");
+            assert_eq!(text(more).compare(&text(less), Order::Least), Ordering::Greater);
+        }
     }
 
     #[test]

@@ -95,6 +95,10 @@ impl Sheet {
         let is_new = expr.as_slot().is_none() || score.name.is_some();
         let label = is_new.then(|| label_of(score));
         let own: Vec<&str> = std::iter::once(RANK).chain(label).collect();
+        if label == Some(RANK) {
+            let reason = "there is a column rank already; give another name with AS";
+            return Err(Refused::at(&score.text, &score.ast, reason));
+        }
         let refused = |reason| Refused::at(&score.text, &score.ast, reason);
         let mut columns = Vec::new();
         let mut names = vec![RANK.to_owned()];

@@ -344,6 +344,27 @@ impl Value<'_> {
         self.wide_number().ok().filter(|number| *number != Number::Null)
     }
 
+    /// The whole number that the bytes are, if it is too long for 64 bits and fits 128.
+    #[must_use]
+    pub fn long_whole(&self) -> Option<i128> {
+        match self {
+            Value::Text(bytes) | Value::Str(bytes) if self.number() == Err(Fault::Overflow) => {
+                std::str::from_utf8(bytes).ok()?.trim().parse().ok()
+            }
+            _ => None,
+        }
+    }
+
+    /// How two values compare that are equal as floats: long whole numbers may differ in their
+    /// last digits.
+    #[cold]
+    fn compare_long(&self, other: &Value<'_>) -> Ordering {
+        match (self.long_whole(), other.long_whole()) {
+            (Some(mine), Some(theirs)) => mine.cmp(&theirs),
+            _ => Ordering::Equal,
+        }
+    }
+
     /// How two values compare in an expression: as numbers when both read as numbers, else as
     /// bytes. `None` when one is NULL or not a number (NaN).
     #[must_use]
@@ -351,9 +372,7 @@ impl Value<'_> {
         if let (Some(mine), Some(theirs)) = (self.loose_number(), other.loose_number()) {
             return match compare_numbers(mine, theirs) {
                 // Long whole numbers may be equal as floats and differ in their digits.
-                Some(Ordering::Equal) if self.number().is_err() && other.number().is_err() => {
-                    Some(self.bytes()?.cmp(&other.bytes()?))
-                }
+                Some(Ordering::Equal) => Some(self.compare_long(other)),
                 ordering => ordering,
             };
         }
@@ -372,10 +391,14 @@ impl Value<'_> {
             return mine.cmp(&theirs);
         }
         match (self.loose_number(), other.loose_number()) {
-            (Some(mine), Some(theirs)) => compare_numbers(mine, theirs).unwrap_or_else(|| {
-                let nan = |number: Number| number.as_f64().is_some_and(f64::is_nan);
-                nan(mine).cmp(&nan(theirs))
-            }),
+            (Some(mine), Some(theirs)) => match compare_numbers(mine, theirs) {
+                Some(Ordering::Equal) => self.compare_long(other),
+                Some(ordering) => ordering,
+                None => {
+                    let nan = |number: Number| number.as_f64().is_some_and(f64::is_nan);
+                    nan(mine).cmp(&nan(theirs))
+                }
+            },
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => match (self.bytes(), other.bytes()) {
