@@ -309,7 +309,7 @@ enum Align {
 }
 
 fn period(text: &str) -> Result<NonZeroI64, String> {
-    NonZeroI64::new(text.parse::<Span>()?.ms()).ok_or_else(|| "must be more than zero".to_owned())
+    Ok(text.parse::<Length>()?.ms)
 }
 
 /// The form of results (`-o`).
