@@ -429,6 +429,12 @@ impl Aggregate {
         }
     }
 
+    /// Whether the aggregate holds the values themselves, so that merging copies them all.
+    #[must_use]
+    pub fn collects(&self) -> bool {
+        matches!(self, Aggregate::Distinct(_) | Aggregate::Array(_) | Aggregate::Rows(_))
+    }
+
     /// Whether the aggregate can hold bytes beside its cell.
     #[must_use]
     pub fn grows(&self) -> bool {

@@ -407,6 +407,8 @@ impl Engine {
                 group
             }
             Kind::Ranges(ranges) => {
+                // What one partition has told is nothing to the rows of the others.
+                let now = self.timeline.now();
                 let group = ranges.touch(partition, key, (stamp, now), store)?;
                 self.due = self.due.min(ranges.due());
                 group
@@ -470,6 +472,11 @@ impl Engine {
         }
     }
 
+    /// Whether time alone brings results that leave no other trace.
+    pub(crate) fn tells_by_time(&self) -> bool {
+        matches!(self.kind, Kind::Sliding(_) | Kind::Cumulating(_) | Kind::Running(_))
+    }
+
     /// Writes all that is due.
     ///
     /// # Errors
@@ -522,7 +529,7 @@ impl Engine {
     /// As [`Engine::tell_due`].
     pub fn tell_all(&mut self, now: i64, sink: &mut impl Sink) -> Result<(), Halt> {
         let greatest = self.timeline.greatest();
-        let until = if greatest == NOT_YET { now } else { greatest };
+        let until = if greatest == NOT_YET { now } else { greatest.max(self.timeline.now()) };
         let tell = &mut Telling { store: &mut self.store, results: &self.results, sink };
         match &mut self.kind {
             Kind::Sliding(sliding) => sliding.close_all(tell)?,
@@ -557,6 +564,7 @@ impl Engine {
             (Kind::Ranges(ranges), Slot::Pane(pane), Some(group)) => {
                 ranges.restored(id, pane, group, &self.store);
             }
+            (Kind::Ranges(ranges), Slot::Rest, _) => ranges.restored_flag(id),
             (Kind::Blocks(blocks), ..) => blocks.restored(id),
             _ => {}
         }

@@ -105,6 +105,20 @@ impl Grid {
         }
     }
 
+    /// The same cells, counted from where those of `other` are.
+    #[must_use]
+    pub fn counted_as(self, other: &Grid) -> Grid {
+        match (self, other) {
+            (Grid::Fixed { unit, .. }, Grid::Fixed { origin, .. }) => {
+                Grid::Fixed { origin: *origin, unit }
+            }
+            (Grid::Days { zone, unit, .. }, Grid::Days { origin, .. }) => {
+                Grid::Days { zone, origin: *origin, unit }
+            }
+            (own, _) => own,
+        }
+    }
+
     /// Whether a length is a whole number of cells: how many.
     #[must_use]
     pub fn cells(&self, length: Length) -> i64 {

@@ -28,7 +28,10 @@ pub enum Form {
 const RELIEF_BYTES: usize = 1 << 20;
 
 /// Takes bytes that are written.
-struct Relief(Box<dyn FnMut(&mut Vec<u8>) -> Result<()>>);
+type Take = dyn FnMut(&mut Vec<u8>) -> Result<()>;
+
+/// Where bytes go, between two windows.
+struct Relief(Box<Take>);
 
 impl fmt::Debug for Relief {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

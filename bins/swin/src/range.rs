@@ -191,6 +191,10 @@ impl Ranges {
             && end < now
         {
             self.expiry.pop();
+            // The key may be gone, when it was noted for each of its rows.
+            if !store.has(id) {
+                continue;
+            }
             self.evict(id, now.saturating_sub(self.width), store);
             let newest = store.entry(id).all_panes().next_back();
             if let Some((_, group)) = newest {
@@ -202,6 +206,11 @@ impl Ranges {
             store.set_rest(id, Rest::default());
             store.remove(id);
         }
+    }
+
+    /// A snapshot knows whether this key was said.
+    pub fn restored_flag(&mut self, id: Id) {
+        self.enter(id, true, i64::MIN);
     }
 
     /// A snapshot has a row of this key: its time, and whether it waits.

@@ -149,6 +149,12 @@ impl Stacks {
         groups: &mut Groups,
         panes: &Range<Pane>,
     ) -> Result<Group, Fault> {
+        if groups.collects() {
+            // Each suffix would hold all values after it.
+            let merged = groups.make();
+            entry.panes(panes.clone()).try_for_each(|(_, group)| groups.merge(merged, group))?;
+            return Ok(merged);
+        }
         while let Some(&(pane, group)) = self.front.last()
             && pane < panes.start
         {

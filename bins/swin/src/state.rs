@@ -14,6 +14,7 @@ use serde_json::{Value as Json, json};
 use crate::aggregate::Aggregate;
 use crate::changes::Slot;
 use crate::engine::{Engine, Kind};
+use crate::sliding::Empty;
 use crate::store::{Changed, Kept};
 use crate::timeline::Past;
 use crate::watermark::NOT_YET;
@@ -90,11 +91,13 @@ impl State {
             changed = true;
             take(entry.partition, key_of(&entry, columns), entry.kept.map(value_of));
         });
-        // The clock alone changes no result, so an idle pipeline has nothing to store.
+        // An idle pipeline has nothing to store, unless the clock brought results.
+        let tells = engine.keys() > 0 || engine.settings.empty != Empty::Silent;
+        let told = engine.closed_until().filter(|_| tells && engine.tells_by_time());
         let pasts: Vec<Past> =
             (0..engine.partitions).map(|partition| engine.timeline.past(partition)).collect();
         let by_rows = pasts.iter().map(|past| past.silent_from.or(past.watermark));
-        let seen = pasts.iter().map(|past| past.greatest).chain(by_rows).collect();
+        let seen = pasts.iter().map(|past| past.greatest).chain(by_rows).chain([told]).collect();
         if !changed && seen == self.seen && !self.headers.is_empty() {
             return;
         }

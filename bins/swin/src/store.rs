@@ -38,6 +38,8 @@ pub struct Store {
     hasher: FixedState,
     entries: Vec<Entry>,
     free: Vec<Id>,
+    /// Bytes of the keys themselves.
+    key_bytes: usize,
     groups: Groups,
     /// The keys that have something in a pane.
     touched: BTreeMap<Pane, Vec<Id>>,
@@ -249,6 +251,7 @@ impl Store {
             hasher: FixedState::with_seed(0),
             entries: Vec::new(),
             free: Vec::new(),
+            key_bytes: 0,
             groups: Groups::new(empty),
             touched: BTreeMap::new(),
             limits,
@@ -489,8 +492,11 @@ impl Store {
         bytes.push(key.tag());
         bytes.extend_from_slice(key.rest());
         self.partitions = self.partitions.max(partition + 1);
+        self.key_bytes += key.rest().len();
         let entry = Entry::new(partition, bytes);
         let id = if let Some(id) = self.free.pop() {
+            // A key that is gone holds its bytes until its number is another's.
+            self.key_bytes -= self.entries[id as usize].key.len() - 1;
             self.entries[id as usize] = entry;
             id
         } else {
@@ -569,6 +575,13 @@ impl Store {
         entry.newest_group == NONE && entry.rest() == Rest::default()
     }
 
+    /// Whether the number is that of a key, and not of one that is gone.
+    #[must_use]
+    pub fn has(&self, id: Id) -> bool {
+        let entry = self.entry(id);
+        self.find(entry.partition, Key::new(&entry.key)) == Some(id)
+    }
+
     /// Forgets a key that is bare.
     pub fn remove(&mut self, id: Id) {
         let hash = hash_of(&self.hasher, &self.entries[id as usize]);
@@ -604,7 +617,7 @@ impl Store {
 
     /// Bytes that all takes.
     fn bytes(&self) -> usize {
-        self.entries.len() * ENTRY_BYTES + self.groups.bytes()
+        self.entries.len() * ENTRY_BYTES + self.key_bytes + self.groups.bytes()
     }
 
     fn check_bytes(&self) -> Result<(), Full> {
@@ -755,6 +768,12 @@ impl Groups {
         let group_bytes = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
         let (cells, free, marks) = (Vec::new(), Vec::new(), Vec::new());
         Groups { empty, cells, free, marks, heap_bytes: 0, grows, group_bytes }
+    }
+
+    /// Whether aggregates hold the values themselves.
+    #[must_use]
+    pub fn collects(&self) -> bool {
+        self.empty.iter().any(Aggregate::collects)
     }
 
     /// A new group of nothing.

@@ -195,6 +195,8 @@ impl Cumulate {
         }
         let period = Grid::of(size, size, zone)?;
         let days = step.unit.is_calendar().then(|| Grid::of(step, step, zone)).transpose()?;
+        // Steps are counted from where periods are, whichever days they begin with by themselves.
+        let days = days.map(|days| days.counted_as(&period));
         Ok(Cumulate { period, days, step: step.ms.get() })
     }
 
