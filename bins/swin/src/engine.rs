@@ -176,7 +176,7 @@ impl Engine {
         self.settings.every.map(NonZeroI64::get)
     }
 
-    /// How many panes of keys are kept, and how many keys.
+    /// How many keys are kept, each counted in every input partition that has it.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.store.keys()

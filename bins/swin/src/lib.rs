@@ -105,7 +105,7 @@ EXIT STATUS
     0  done, or the reader of stdout has gone
     1  the world: a disk, a limit, an overflow, or a bad row under --strict
     2  the caller: a wrong option or expression, or the stored state of another query
-    75 a marked stream was cut short: run it again";
+    75 a marked stream was cut short, or its reader left while it had epochs: run it again";
 
 /// Windowed aggregates over lines
 #[derive(Debug, clap::Parser)]
@@ -624,7 +624,8 @@ pub fn run(args: &Args) -> Result<Code> {
     for said in stage.losses().summaries(args.keeping()) {
         say(said);
     }
-    match drained.and(result) {
+    // A failure is not hidden by a reader that has gone.
+    match result.and_then(|code| drained.map(|()| code)) {
         // What was not read belongs to an epoch that nobody will commit.
         Err(Error::Closed) if stage.has_epochs() => {
             Err(Error::unfinished("<stdout>", "the reader has gone before the stream ended"))

@@ -91,7 +91,7 @@ EXIT STATUS
     0  done, or the reader of stdout has gone
     1  the world: a disk, a limit, an overflow, or a bad row under --strict
     2  the caller: a wrong option or expression, or a stored state of other options
-    75 a marked stream was cut short: run it again";
+    75 a marked stream was cut short, or its reader left while it had epochs: run it again";
 
 /// The K first rows, per window, per tick or at the end
 #[derive(Debug, clap::Parser)]
@@ -341,7 +341,13 @@ impl Session {
         if result.is_ok() {
             result = drained.and(result);
         }
-        result
+        match result {
+            // What was not read belongs to an epoch that nobody will commit.
+            Err(Error::Closed) if self.stage.has_epochs() => {
+                Err(Error::unfinished("<stdout>", "the reader has gone before the stream ended"))
+            }
+            result => result,
+        }
     }
 
     /// Feeds the stage until the input ends.

@@ -181,6 +181,12 @@ impl Stage {
         query.keys == ["$0"] && query.grouped == 0 && rows.given().is_none()
     }
 
+    /// Whether barriers cut the stream into epochs.
+    #[must_use]
+    pub fn has_epochs(&self) -> bool {
+        self.course.has_epochs()
+    }
+
     /// Takes the line `number`.
     ///
     /// # Errors
