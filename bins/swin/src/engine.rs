@@ -9,6 +9,7 @@ use std::num::NonZeroI64;
 use row::key::Key;
 
 use crate::aggregate::{Aggregate, Stamp};
+use crate::batch::{Row, Times};
 use crate::blocks::Blocks;
 use crate::changes::Slot;
 use crate::query::Query;
@@ -18,7 +19,7 @@ use crate::running::{Cumulating, Running};
 use crate::session::Sessions;
 use crate::sliding::{Empty, Sliding};
 use crate::state::Unfit;
-use crate::store::{Group, Limits, Store};
+use crate::store::{Group, Id, Limits, Store};
 use crate::timeline::{Pace, Timeline};
 use crate::watermark::NOT_YET;
 use crate::window::{Place, Window, multiple_after, multiple_by};
@@ -125,6 +126,8 @@ pub struct Engine {
     place: Place,
     /// Whether the windows look at the time of every row, also of one that does not count.
     watches: bool,
+    /// Whether a pane is found by the time of a row alone.
+    finds_by_time: bool,
 }
 
 impl Engine {
@@ -140,6 +143,10 @@ impl Engine {
             store: Store::new(query.empty(), settings.limits),
             results: Results::new(query),
             timeline: Timeline::new(settings.pace),
+            finds_by_time: matches!(
+                settings.window,
+                Window::Aligned(_) | Window::Cumulate(_) | Window::Running
+            ),
             kind: Kind::new(&settings),
             partitions: 1,
             due: i64::MAX,
@@ -186,7 +193,11 @@ impl Engine {
     /// before the first.
     #[must_use]
     pub fn closed_until(&self) -> Option<i64> {
-        let now = self.timeline.now();
+        self.closed_by(self.timeline.now())
+    }
+
+    /// The same for another time than now.
+    fn closed_by(&self, now: i64) -> Option<i64> {
         if now == NOT_YET {
             return None;
         }
@@ -366,8 +377,44 @@ impl Engine {
         self.timeline.now().max(self.results.told(partition))
     }
 
+    /// Finds the keys of rows to come, if there are so many that a row waits for memory.
+    pub fn find_near(&self, partition: usize, rows: &mut [Row<'_>]) {
+        if self.finds_by_time && self.store.is_large() {
+            self.store.find_near(partition, rows);
+        }
+    }
+
+    /// Sees several rows of `partition` at once, if they are all in the pane of the row before,
+    /// all count, and nothing is due or begins to be meanwhile; else it sees none. Returns
+    /// whether it has seen them.
+    pub fn see_calmly(&mut self, partition: usize, times: Times) -> bool {
+        if !self.finds_by_time
+            || self.watches
+            || times.least < self.place.from
+            || times.greatest > self.place.to
+        {
+            return false;
+        }
+        let Some(now) = self.timeline.foresee(partition, times) else { return false };
+        let told = self.results.told(partition);
+        let count = self.place.open_until.is_some_and(|until| until > now.max(told));
+        if !count || now >= self.due || !self.is_between_borders(now) {
+            return false;
+        }
+        self.timeline.see(partition, times.greatest, 0);
+        true
+    }
+
+    /// Whether nothing that could be told ends from now until the time `then`.
+    fn is_between_borders(&self, then: i64) -> bool {
+        let now = self.timeline.now();
+        let early = |time: i64| self.settings.every.map(|every| multiple_by(time, every));
+        self.closed_by(now) == self.closed_by(then) && early(now) == early(then)
+    }
+
     /// Opens the aggregates that a row of `partition` with `key` at `time` is added to, and says
-    /// where the row stands among those of the same time. The row has passed [`Engine::judge`].
+    /// where the row stands among those of the same time. The row has passed [`Engine::judge`];
+    /// the number that its key had a while ago helps to find it.
     ///
     /// # Errors
     /// When a limit is reached.
@@ -375,14 +422,57 @@ impl Engine {
     pub fn open(
         &mut self,
         partition: usize,
-        key: Key<'_>,
+        key: (Key<'_>, Option<Id>),
         time: i64,
     ) -> Result<(Group, Stamp), Halt> {
-        let now = self.now_in(partition);
-        let place = self.place(time);
+        self.place(time);
+        self.open_here(partition, key, time)
+    }
+
+    /// [`Engine::open`] of a row that is in the pane of the row before, as those are that
+    /// [`Engine::see_calmly`] saw.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    #[inline]
+    pub fn open_here(
+        &mut self,
+        partition: usize,
+        key: (Key<'_>, Option<Id>),
+        time: i64,
+    ) -> Result<(Group, Stamp), Halt> {
         let stamp = Stamp { time, arrival: self.timeline.next_arrival() };
+        let group = match self.find_open(partition, key, self.place) {
+            Some(group) => group,
+            None => self.open_new(partition, key.0, stamp)?,
+        };
+        Ok((group, stamp))
+    }
+
+    /// The aggregates of a key in a pane that it had rows in lately, as nearly all have.
+    #[inline]
+    fn find_open(
+        &mut self,
+        partition: usize,
+        key: (Key<'_>, Option<Id>),
+        place: Place,
+    ) -> Option<Group> {
+        if !self.finds_by_time {
+            return None;
+        }
+        let (id, group) = self.store.touch_newest(partition, key, place.from)?;
+        if let Kind::Sliding(sliding) = &mut self.kind {
+            sliding.changed(id, place, self.store.groups_mut());
+        }
+        Some(group)
+    }
+
+    /// [`Engine::open`] of what may be new.
+    #[inline(never)]
+    fn open_new(&mut self, partition: usize, key: Key<'_>, stamp: Stamp) -> Result<Group, Halt> {
+        let (time, now, place) = (stamp.time, self.now_in(partition), self.place);
         let store = &mut self.store;
-        let group = match &mut self.kind {
+        Ok(match &mut self.kind {
             Kind::Sliding(sliding) => {
                 let touch = store.touch(partition, key, place.from)?;
                 sliding.touched(touch, place, time, now, store.groups_mut());
@@ -414,8 +504,7 @@ impl Engine {
                 group
             }
             Kind::Blocks(blocks) => blocks.touch(partition, key, store)?,
-        };
-        Ok((group, stamp))
+        })
     }
 
     #[cold]
@@ -450,11 +539,20 @@ impl Engine {
     /// When the row is in no window, a result has no value or a limit is reached.
     #[inline]
     pub fn added(&mut self, grown: isize, sink: &mut impl Sink) -> Result<(), Refusal> {
-        self.store.grow(grown).map_err(Halt::Full)?;
+        self.grow(grown)?;
         match &self.kind {
             Kind::Ranges(_) | Kind::Blocks(_) => self.look(sink),
             _ => Ok(()),
         }
+    }
+
+    /// Aggregates of windows that are told by time grew by so many bytes.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    #[inline]
+    pub fn grow(&mut self, bytes: isize) -> Result<(), Halt> {
+        Ok(self.store.grow(bytes)?)
     }
 
     fn look(&mut self, sink: &mut impl Sink) -> Result<(), Refusal> {
@@ -474,7 +572,7 @@ impl Engine {
 
     /// Whether time alone brings results that leave no other trace.
     pub(crate) fn tells_by_time(&self) -> bool {
-        matches!(self.kind, Kind::Sliding(_) | Kind::Cumulating(_) | Kind::Running(_))
+        self.finds_by_time
     }
 
     /// Writes all that is due.
@@ -668,7 +766,7 @@ mod tests {
             key::push_text(key.as_bytes(), columns, &mut bytes);
         }
         engine.judge(partition, Key::new(&bytes), time)?;
-        let (group, stamp) = engine.open(partition, Key::new(&bytes), time).expect("room");
+        let (group, stamp) = engine.open(partition, (Key::new(&bytes), None), time).expect("room");
         for aggregate in engine.aggregates(group) {
             aggregate.count();
             aggregate.extend(stamp.time);

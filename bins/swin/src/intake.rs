@@ -3,6 +3,7 @@
 use row::expr::{self, Expr};
 use row::field::{Bad, Reader, Row};
 use row::key::{self, Key};
+use row::plain::{Line, Plain};
 use row::schema::Schema;
 use row::sql::{Item, Refused};
 use row::time::{Clock, TIME_MS_MAX};
@@ -16,6 +17,8 @@ use crate::query::{self, Query, RowScope};
 pub struct Intake {
     reader: Reader,
     asked: Asked,
+    /// How plain lines are read, when a query asks for nothing but their columns.
+    plain: Option<Plain>,
 }
 
 /// What is asked of every row.
@@ -148,7 +151,8 @@ impl Intake {
             aggregates,
             each,
         };
-        Ok(Intake { reader, asked })
+        let plain = asked.plain(&reader);
+        Ok(Intake { reader, asked, plain })
     }
 
     /// Whether keys stand in lines as they are, and are quickly found there.
@@ -165,6 +169,66 @@ impl Intake {
     pub fn read<'r>(&'r mut self, line: &'r [u8]) -> Result<Taken<'r>, Bad> {
         let row = self.reader.read(line)?;
         Ok(Taken { asked: &self.asked, row })
+    }
+
+    /// How many numbers plain lines have; `None` when no line is plain to this query.
+    #[must_use]
+    pub fn plain_numbers(&self) -> Option<usize> {
+        self.plain.as_ref().map(|_| self.asked.arguments.len())
+    }
+
+    /// Reads the line that `rest` begins with and `delimiter` ends, if it is plain, with its
+    /// numbers for [`Intake::add_plain`]. `None` leaves it to [`Intake::read`].
+    #[inline]
+    pub fn read_plain<'l>(
+        &self,
+        rest: &'l [u8],
+        delimiter: u8,
+        numbers: &mut [Number],
+    ) -> Option<Line<'l>> {
+        let line = self.plain.as_ref()?.read(rest, delimiter, numbers)?;
+        (line.time <= TIME_MS_MAX).then_some(line)
+    }
+
+    /// Adds the numbers of a plain line to its aggregates, as [`Taken::add_to`] does.
+    ///
+    /// # Errors
+    /// When a sum leaves 128 bits.
+    #[inline]
+    pub fn add_plain(
+        &self,
+        numbers: &[Number],
+        aggregates: &mut [Aggregate],
+        stamp: Stamp,
+    ) -> Result<isize, Fault> {
+        let mut grown = 0;
+        for (aggregate, call) in aggregates.iter_mut().zip(&self.asked.aggregates) {
+            match call.function {
+                Function::CountRows => aggregate.count(),
+                Function::Extent => aggregate.extend(stamp.time),
+                _ => grown += aggregate.add_number(numbers[call.argument])?,
+            }
+        }
+        Ok(grown)
+    }
+}
+
+impl Asked {
+    /// How plain lines are read, when columns as they are are all that is asked for.
+    fn plain(&self, reader: &Reader) -> Option<Plain> {
+        let number = |argument: &Argument| argument.slot.filter(|_| argument.numeric);
+        let numbers: Vec<u16> = self.arguments.iter().map(number).collect::<Option<_>>()?;
+        let takes = |call: &Call| {
+            let Call { function, .. } = call;
+            function.is_numeric() || matches!(function, Function::CountRows | Function::Extent)
+        };
+        let only_columns = self.filter.is_none()
+            && self.conditions.is_empty()
+            && self.each.is_empty()
+            && (self.keys.is_empty() || self.key_slot.is_some())
+            && self.aggregates.iter().all(takes);
+        let time = self.time.as_ref()?.ms_slot?;
+        if only_columns { reader.plain(time, self.key_slot, &numbers) } else { None }
     }
 }
 

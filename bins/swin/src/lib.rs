@@ -22,6 +22,7 @@ use row::time::Stamp;
 use row::{bad, sql, time};
 
 pub mod aggregate;
+pub mod batch;
 pub mod blocks;
 pub mod changes;
 pub mod engine;
@@ -45,6 +46,7 @@ pub mod timeline;
 pub mod watermark;
 pub mod window;
 
+use batch::Batch;
 use engine::{Engine, Settings};
 use losses::Keeping;
 use output::{Form, Output};
@@ -647,7 +649,18 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
             stage.tick(now_ms(), out)?;
         }
         let mut ahead = 0;
+        let mut numbers = Vec::new();
         loop {
+            let mut batch = Batch::new(&mut numbers, stage.plain_numbers());
+            let number = stream.number() + 1;
+            stream.offer(|rest, delimiter| stage.read_plain(rest, delimiter, &mut batch));
+            if !batch.is_empty() {
+                stage.take_plain(number, &mut batch, out)?;
+                if out.stream.bytes.len() >= stdio::OUTPUT_BYTES {
+                    edge.drain(out, stage)?;
+                }
+                continue;
+            }
             if ahead == 0 {
                 ahead = stage.look_ahead(stream.ahead());
             }

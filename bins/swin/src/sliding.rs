@@ -104,8 +104,15 @@ impl Sliding {
         self.window.first_end(time).max(self.window.first_end(now))
     }
 
-    /// A row at `time` in `place` has touched a pane.
+    /// A row has changed a pane that its key had already.
     #[inline]
+    pub fn changed(&mut self, id: Id, place: Place, of: &mut Groups) {
+        if !self.single {
+            self.members.changed(id, place.from, false, of);
+        }
+    }
+
+    /// A row at `time` in `place` has touched a pane.
     pub fn touched(&mut self, touch: Touch, place: Place, time: i64, now: i64, of: &mut Groups) {
         if !self.single {
             self.members.changed(touch.id, place.from, touch.new_pane, of);

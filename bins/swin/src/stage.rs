@@ -8,10 +8,11 @@ use row::field::Bad;
 use row::schema::{Options, Schema};
 use row::sql::Item;
 use row::time::Clock;
-use row::value::Fault;
+use row::value::{Fault, Number};
 use serde_json::Value as Json;
 use smallvec::SmallVec;
 
+use crate::batch::{self, Batch};
 use crate::engine::{Engine, Refusal};
 use crate::intake::{Intake, Scratch, Taken};
 use crate::losses::{Keeping, Losses};
@@ -213,19 +214,112 @@ impl Stage {
         }
         match self.take(number, line, out) {
             Ok(()) => Ok(()),
-            Err(Lost::Bad(reason)) => self.lose(number, &reason, line, out),
-            Err(Lost::Row(Refusal::Late(by_ms))) => {
+            Err(lost) => self.lost(number, lost, line, out),
+        }
+    }
+
+    /// How many numbers a plain line has.
+    #[must_use]
+    pub fn plain_numbers(&self) -> usize {
+        self.intake.as_ref().and_then(Intake::plain_numbers).unwrap_or_default()
+    }
+
+    /// Reads the line that `rest` begins with and `delimiter` ends, if it is as nearly all are and
+    /// there is room in `batch`, to be taken with [`Stage::take_plain`]. Returns how many bytes it
+    /// has.
+    #[inline]
+    pub fn read_plain<'l>(
+        &self,
+        rest: &'l [u8],
+        delimiter: u8,
+        batch: &mut Batch<'l>,
+    ) -> Option<usize> {
+        let intake = self.intake.as_ref()?;
+        batch.push(|numbers| intake.read_plain(rest, delimiter, numbers))
+    }
+
+    /// Takes the lines of `batch`, the first of which has this number.
+    ///
+    /// # Errors
+    /// As [`Stage::data`].
+    pub fn take_plain(
+        &mut self,
+        number: u64,
+        batch: &mut Batch<'_>,
+        out: &mut Output,
+    ) -> Result<()> {
+        let Job::Windows(engine) = &mut self.job else { return Ok(()) };
+        engine.find_near(self.partition, batch.rows_mut());
+        if engine.see_calmly(self.partition, batch.times()) {
+            return self.count_calmly(number, batch);
+        }
+        for (number, (row, numbers)) in (number..).zip(batch.rows()) {
+            if self.course.has_epochs() {
+                self.course.line()?;
+            }
+            if let Err(lost) = self.take_row(number, row, numbers, out) {
+                self.lost(number, lost, row.line.bytes, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts rows that all count and leave nothing due.
+    fn count_calmly(&mut self, number: u64, batch: &Batch<'_>) -> Result<()> {
+        let (Job::Windows(engine), Some(intake)) = (&mut self.job, &self.intake) else {
+            return Ok(());
+        };
+        for (number, (row, numbers)) in (number..).zip(batch.rows()) {
+            if self.course.has_epochs() {
+                self.course.line()?;
+            }
+            let opened = engine.open_here(self.partition, (row.line.key, row.id), row.line.time);
+            let counted = opened.and_then(|(group, stamp)| {
+                let grown = intake.add_plain(numbers, engine.aggregates(group), stamp)?;
+                engine.grow(grown)
+            });
+            counted.map_err(|halt| Error::world(format!("line {number}"), halt))?;
+        }
+        Ok(())
+    }
+
+    /// Takes a plain row by itself.
+    fn take_row(
+        &mut self,
+        number: u64,
+        row: &batch::Row<'_>,
+        numbers: &[Number],
+        out: &mut Output,
+    ) -> Result<(), Lost> {
+        let (Job::Windows(engine), Some(intake)) = (&mut self.job, &self.intake) else {
+            return Ok(());
+        };
+        let (partition, time) = (self.partition, row.line.time);
+        if engine.see(partition, time, number) {
+            engine.tell_due(out)?;
+        }
+        engine.judge(partition, row.line.key, time)?;
+        let (group, stamp) = engine.open(partition, (row.line.key, row.id), time)?;
+        let grown = intake.add_plain(numbers, engine.aggregates(group), stamp);
+        engine.added(grown.map_err(Halt::Result)?, out)?;
+        Ok(())
+    }
+
+    /// Says why a row does not count.
+    #[cold]
+    fn lost(&mut self, number: u64, lost: Lost, line: &[u8], out: &mut Output) -> Result<()> {
+        match lost {
+            Lost::Bad(reason) => self.lose(number, &reason, line, out),
+            Lost::Row(Refusal::Late(by_ms)) => {
                 self.late(by_ms, line, out);
                 Ok(())
             }
-            Err(Lost::Row(Refusal::Outside)) => {
+            Lost::Row(Refusal::Outside) => {
                 self.losses.add_outside();
                 Ok(())
             }
-            Err(Lost::Row(Refusal::Halt(halt))) => {
-                Err(Error::world(format!("line {number}"), halt))
-            }
-            Err(Lost::Failed(reason)) => Err(Error::world(format!("line {number}"), reason)),
+            Lost::Row(Refusal::Halt(halt)) => Err(Error::world(format!("line {number}"), halt)),
+            Lost::Failed(reason) => Err(Error::world(format!("line {number}"), reason)),
         }
     }
 
@@ -272,7 +366,8 @@ impl Stage {
         taken.prepare_key(&mut self.scratch)?;
         engine.judge(partition, taken.key(&self.scratch), time)?;
         taken.prepare(&mut self.scratch)?;
-        let (group, stamp) = engine.open(partition, taken.key(&self.scratch), time)?;
+        let key = taken.key(&self.scratch);
+        let (group, stamp) = engine.open(partition, (key, None), time)?;
         let grown = taken.add_to(&self.scratch, engine.aggregates(group), stamp);
         let grown = grown.map_err(Halt::Result)?;
         engine.added(grown, out)?;
@@ -579,5 +674,90 @@ impl From<Halt> for Lost {
 impl From<Refusal> for Lost {
     fn from(refusal: Refusal) -> Lost {
         Lost::Row(refusal)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser as _;
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    /// What a stage makes of lines, and of what it says it lost.
+    fn told(args: &[&str], lines: &[Vec<u8>], plainly: bool) -> (String, Vec<String>) {
+        let args = crate::Args::parse_from([&["swin"], args].concat());
+        let (mut stage, mut out) = args.assemble(false).expect("options");
+        let bytes: Vec<u8> = lines.iter().flat_map(|line| [line, &b"\n"[..]].concat()).collect();
+        let (mut rest, mut number, mut numbers) = (&bytes[..], 0, Vec::new());
+        while !rest.is_empty() {
+            let mut batch = Batch::new(&mut numbers, stage.plain_numbers());
+            while plainly && let Some(length) = stage.read_plain(rest, b'\n', &mut batch) {
+                rest = &rest[length + 1..];
+            }
+            number += 1;
+            if batch.is_empty() {
+                let length = rest.iter().position(|&byte| byte == b'\n').expect("a line");
+                stage.data(number, &rest[..length], &mut out).expect("no limit");
+                rest = &rest[length + 1..];
+            } else {
+                stage.take_plain(number, &mut batch, &mut out).expect("no limit");
+                number += batch.rows().skip(1).count() as u64;
+            }
+        }
+        stage.finish(0, &mut out).expect("no limit");
+        let keeping = Keeping { strict: false, bad: true, late: true };
+        let said = stage.losses().summaries(keeping);
+        let losses = stage.losses();
+        let told = [&out.stream.bytes, &losses.bad_lines, &losses.late_lines].map(Vec::as_slice);
+        let told = told.concat();
+        (String::from_utf8_lossy(&told).into_owned(), said)
+    }
+
+    /// Times that go on by steps, some of them back; among them lines that are not plain.
+    fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        let steps = prop_oneof![8 => 0..40_i64, 1 => -300..300_i64, 1 => 0..20_000_i64];
+        let keys = prop::sample::select(vec!["a", "b", "a long key", "", "\"q\"", "b\r"]);
+        let values = prop::sample::select(vec!["1", "22", "-7", "1.5", "", "x", "123456789012"]);
+        let row = (steps, keys, values, 0..30);
+        vec(row, 1..150).prop_map(|rows| {
+            let mut time = 1_700_000_000_000;
+            let line = |(step, key, value, odd): (i64, &str, &str, i32)| {
+                time += step;
+                match odd {
+                    0 => format!("{time},{key}"),
+                    1 => format!(" {time} ,{key},{value}"),
+                    2 => format!("{time},{key},{value},more than a batch has a look at"),
+                    _ => format!("{time},{key},{value}"),
+                }
+                .into_bytes()
+            };
+            rows.into_iter().map(line).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn plain_lines_count_as_all_others_do(
+            lines in lines(),
+            window in prop::sample::select(vec![
+                "--tumble=1s --delay=100ms", "--tumble=1s --every=300ms", "--tumble=1s --zeros",
+                "--hop=1s/200ms --delay=50ms", "--hop=200ms/1s", "--cumulate=2s/500ms",
+                "--session=50ms --delay=100ms", "--running --every=1s", "--running", "--rows=3",
+                "--tumble=1s --align=start", "--tumble=1s", "--hop=1s/200ms",
+            ]),
+            rows in prop::sample::select(vec!["-F,", "-icsv --names=t,k,v", "-F, --names=t,k,v"]),
+            by in prop::sample::select(vec!["--by=$2", ""]),
+        ) {
+            let mut args: Vec<&str> = window.split(' ').chain(rows.split(' ')).collect();
+            args.extend(["--time=$1", "-ojson", "count(*)", "sum($3)"]);
+            if !by.is_empty() && !window.contains("--zeros") {
+                args.push(by);
+            }
+            let (plain, said) = told(&args, &lines, true);
+            let (other, also_said) = told(&args, &lines, false);
+            prop_assert_eq!(plain, other);
+            prop_assert_eq!(said, also_said);
+        }
     }
 }

@@ -19,6 +19,7 @@ use row::value::Fault;
 use smallvec::SmallVec;
 
 use crate::aggregate::Aggregate;
+use crate::batch::{self, Row};
 use crate::changes::{Changes, Slot};
 use crate::recent::Recent;
 use crate::window::Pane;
@@ -366,6 +367,25 @@ impl Store {
         black_box(cells.filter(|cell| cell.is_zero()).count());
     }
 
+    /// Finds the keys of rows to come, side by side, and reads what they will change.
+    pub fn find_near(&self, partition: usize, rows: &mut [Row<'_>]) {
+        let mut hashes = [0; batch::LINES];
+        for (row, hash) in rows.iter().zip(&mut hashes) {
+            *hash = hash_key(&self.hasher, partition, row.line.key);
+        }
+        for (row, &hash) in rows.iter_mut().zip(&hashes) {
+            let place = self.table.find(spread(hash), |place| place.hash == hash);
+            row.id = place.map(|place| place.id);
+        }
+        let mut groups = [NONE; batch::LINES];
+        for (row, group) in rows.iter().zip(&mut groups) {
+            *group = row.id.map_or(NONE, |id| self.entries[id as usize].newest_group);
+        }
+        let known = groups.iter().filter(|&&group| group != NONE);
+        let cells = known.flat_map(|&group| self.groups.get(group));
+        black_box(cells.filter(|cell| cell.is_zero()).count());
+    }
+
     /// How many input partitions have had keys, at least.
     #[must_use]
     pub fn partitions(&self) -> usize {
@@ -419,36 +439,44 @@ impl Store {
         }
     }
 
-    /// Finds or makes the aggregates of `key` in `pane`, which will change now.
-    ///
-    /// # Errors
-    /// When a limit is reached.
+    /// Finds the aggregates of `key` in its newest pane, which will change now, if that is `pane`.
+    /// `id` is the number that the key had a while ago, if that is known.
     #[inline]
-    pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
-        match self.recent.find(partition, key, pane) {
-            Some((id, group)) => {
-                self.change(id, Slot::Pane(pane), group);
-                Ok(Touch { id, group, new_key: false, new_pane: false })
-            }
-            None => self.touch_table(partition, key, pane),
-        }
+    pub fn touch_newest(
+        &mut self,
+        partition: usize,
+        (key, id): (Key<'_>, Option<Id>),
+        pane: Pane,
+    ) -> Option<(Id, Group)> {
+        // Two numbers are handed on in registers.
+        let (id, group) = match id {
+            Some(id) => self.newest_of(id, partition, key, pane)?,
+            None => match self.recent.find(partition, key, pane) {
+                Some(found) => found,
+                None => self.find_forgotten(partition, key, pane)?,
+            },
+        };
+        self.change(id, Slot::Pane(pane), group);
+        Some((id, group))
     }
 
-    /// [`Store::touch`] of a key that is not remembered.
+    /// The newest pane of a key that had the number `id` a while ago.
+    #[inline]
+    fn newest_of(&self, id: Id, partition: usize, key: Key<'_>, pane: Pane) -> Option<(Id, Group)> {
+        let entry = &self.entries[id as usize];
+        let (newest, group) = entry.newest()?;
+        let is_it = newest == pane && entry.partition == partition && Key::new(&entry.key) == key;
+        is_it.then_some((id, group))
+    }
+
+    /// The newest pane of a key that is not remembered, if that is `pane`.
     #[inline(never)]
-    fn touch_table(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
-        match self.find_newest(partition, key, pane) {
-            Some((id, group)) => {
-                self.change(id, Slot::Pane(pane), group);
-                Ok(Touch { id, group, new_key: false, new_pane: false })
-            }
-            None => self.touch_other(partition, key, pane),
-        }
-    }
-
-    /// Finds a key and its aggregates in its newest pane, if that is `pane`. Apart from what is
-    /// made of it, as two numbers are handed on in registers.
-    fn find_newest(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Option<(Id, Group)> {
+    fn find_forgotten(
+        &mut self,
+        partition: usize,
+        key: Key<'_>,
+        pane: Pane,
+    ) -> Option<(Id, Group)> {
         let id = self.find(partition, key)?;
         let (newest, group) = self.entries[id as usize].newest()?;
         if newest != pane {
@@ -458,9 +486,11 @@ impl Store {
         Some((id, group))
     }
 
-    /// [`Store::touch`] of what is not the newest pane of a key that is known.
-    #[cold]
-    fn touch_other(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
+    /// Finds or makes the aggregates of `key` in `pane`, which will change now.
+    ///
+    /// # Errors
+    /// When a limit is reached.
+    pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
         let (id, new_key) = self.find_or_make(partition, key)?;
         let touch = self.touch_pane(id, pane, new_key);
         if touch.new_pane {

@@ -3,6 +3,7 @@
 use row::time::TIME_MS_MAX;
 use serde::{Deserialize, Serialize};
 
+use crate::batch::Times;
 use crate::watermark::{Leap, NOT_YET, Watermark};
 
 /// How time goes on.
@@ -193,6 +194,17 @@ impl Timeline {
             return;
         }
         watermark.see(partition, time, line);
+    }
+
+    /// What time it is at most when rows of `partition` were seen that have these times; `None`
+    /// when they do more than let time go on.
+    #[must_use]
+    pub fn foresee(&self, partition: usize, times: Times) -> Option<i64> {
+        let future_ms = self.pace.future_ms.filter(|_| self.now != NOT_YET);
+        if future_ms.is_some_and(|ms| times.greatest > self.now.saturating_add(ms)) {
+            return None;
+        }
+        self.event.as_ref()?.foresee(partition, times)
     }
 
     /// A row came: the input is not silent.

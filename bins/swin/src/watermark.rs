@@ -4,6 +4,8 @@
 //! that over the partitions, less the delay. It leaves out partitions that are idle, and it never
 //! falls.
 
+use crate::batch::Times;
+
 /// The watermark over partitions that are numbered from 0.
 #[derive(Clone, Debug)]
 pub struct Watermark {
@@ -133,6 +135,16 @@ impl Watermark {
                 self.recompute();
             }
         }
+    }
+
+    /// Where the watermark is at most when rows of `partition` were seen that have these times;
+    /// `None` when one of them is the first or leaps further than any before.
+    #[must_use]
+    pub fn foresee(&self, partition: usize, times: Times) -> Option<i64> {
+        let greatest = self.greatest_of(partition);
+        let leap = times.leap.max(times.first - greatest);
+        let is_usual = greatest != NOT_YET && leap <= self.leap.ms;
+        is_usual.then(|| self.current.max(times.greatest.saturating_sub(self.delay_ms)))
     }
 
     /// Leaves a partition out, or takes it in again.

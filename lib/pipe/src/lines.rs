@@ -117,6 +117,22 @@ impl Lines {
         })
     }
 
+    /// Offers the bytes that are in the buffer from the next line on, as long as `take` takes that
+    /// line: it returns how many bytes the line has, without the delimiter that follows.
+    #[inline]
+    pub fn offer<'a>(&'a mut self, mut take: impl FnMut(&'a [u8], u8) -> Option<usize>) {
+        // An over-long line's rest is not a line.
+        let end = if self.skipped > 0 { self.start } else { self.end };
+        let mut rest = &self.buffer[self.start..end];
+        while let Some(length) = take(rest, self.delimiter)
+            && length <= self.line_bytes_max
+        {
+            rest = &rest[length + 1..];
+            self.number += 1;
+        }
+        self.start = end - rest.len();
+    }
+
     /// The lines that are in the buffer as far as they are whole and within the limit, so that
     /// many can be borrowed at once; what ends them is told by [`Lines::next_line`].
     pub fn whole_lines(&mut self) -> WholeLines<'_> {

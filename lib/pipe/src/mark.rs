@@ -337,6 +337,21 @@ impl Stream {
         self.lines.ahead()
     }
 
+    /// Offers the bytes that are in the buffer from the next line on, with what ends it, as long as
+    /// `take` takes that line and returns how many bytes it has. Marks, stuffed lines, and what it
+    /// refuses, [`Stream::next_event`] brings.
+    #[inline]
+    pub fn offer<'a>(&'a mut self, mut take: impl FnMut(&'a [u8], u8) -> Option<usize>) {
+        match self.marked {
+            // The first line says what the stream is.
+            None => {}
+            Some(false) => self.lines.offer(take),
+            Some(true) => self.lines.offer(|rest, delimiter| {
+                if rest.first() == Some(&RS) { None } else { take(rest, delimiter) }
+            }),
+        }
+    }
+
     /// What is next in the buffer, or `None` when [`Stream::fill`] must bring more.
     ///
     /// # Errors

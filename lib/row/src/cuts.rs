@@ -1,6 +1,8 @@
 //! Where a byte stands in a short line, found without a search for each time it does: rows are
 //! short, and so are the ways between their separators.
 
+use wide::u8x16;
+
 /// The longest line whose [`Cuts`] are found at once.
 pub(crate) const BYTES_MAX: usize = 64;
 
@@ -12,18 +14,37 @@ impl Cuts {
     /// The places of `byte` in `line`, which has at most [`BYTES_MAX`] bytes.
     #[inline]
     pub(crate) fn new(line: &[u8], byte: u8) -> Cuts {
-        let pattern = u64::from_le_bytes([byte; 8]);
         let Some(last) = line.last_chunk() else {
-            let bit = |(at, other): (usize, &u8)| u64::from(*other == byte) << at;
-            return Cuts(line.iter().enumerate().map(bit).sum());
+            let mut bytes = [!byte; 16];
+            bytes[..line.len()].copy_from_slice(line);
+            return Cuts(places(&bytes, byte));
         };
-        // The last eight bytes may have been looked at before, which does not change them.
-        let mut places = equal_bytes(u64::from_le_bytes(*last), pattern) << (line.len() - 8);
-        for (at, word) in line.as_chunks().0.iter().enumerate() {
-            places |= equal_bytes(u64::from_le_bytes(*word), pattern) << (8 * at);
+        // The last bytes may have been looked at before, which does not change them.
+        let mut all = places(last, byte) << (line.len() - 16);
+        for (at, bytes) in line.as_chunks().0.iter().enumerate() {
+            all |= places(bytes, byte) << (16 * at);
         }
-        Cuts(places)
+        Cuts(all)
     }
+
+    /// The places of `byte` among `bytes`.
+    #[inline]
+    pub(crate) fn in_half(bytes: &[u8; BYTES_MAX / 2], byte: u8) -> Cuts {
+        let [low, high] = bytes.as_chunks().0 else { return Cuts(0) };
+        Cuts(places(low, byte) | places(high, byte) << 16)
+    }
+
+    /// The places before `end`.
+    #[inline]
+    pub(crate) fn before(self, end: usize) -> Cuts {
+        Cuts(self.0 & !(u64::MAX << end))
+    }
+}
+
+/// A bit for each of sixteen bytes that is `byte`, the first byte's lowest.
+#[inline]
+fn places(bytes: &[u8; 16], byte: u8) -> u64 {
+    u64::from(u8x16::from(*bytes).simd_eq(u8x16::splat(byte)).to_bitmask())
 }
 
 impl Iterator for Cuts {
@@ -43,17 +64,6 @@ impl Iterator for Cuts {
     fn count(self) -> usize {
         self.0.count_ones() as usize
     }
-}
-
-/// A bit for each of eight bytes that is as in `pattern`, the first byte's lowest.
-#[inline]
-fn equal_bytes(word: u64, pattern: u64) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    let differing = word ^ pattern;
-    // The high bit of each byte without difference; no byte carries into the next.
-    let equal = !(((differing & LOW) + LOW) | differing | LOW);
-    // Moves bit 8 i to bit 56 + i.
-    (equal >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use crate::cuts::{self, Cuts};
 use crate::envelope::{About, Envelope};
 use crate::pattern::Pattern;
+use crate::plain::{Field, Plain};
 use crate::scan::{self, Member, Scanner};
 use crate::schema::{Column, Layout, Schema, Separator, is_blank};
 use crate::value::{Fault, Number, Value, read_number, read_plain_digits, read_short_float};
@@ -276,6 +277,28 @@ impl Reader {
     #[must_use]
     pub fn is_quick(&self) -> bool {
         matches!(self.schema.layout, Layout::Text(Separator::Byte(_)) | Layout::Csv(_))
+    }
+
+    /// A reader of plain lines that finds the same in them, when all that is asked for is a time
+    /// in milliseconds, perhaps a key, and numbers, each a column of its own.
+    #[must_use]
+    pub fn plain(&self, time: u16, key: Option<u16>, numbers: &[u16]) -> Option<Plain> {
+        let (separator, csv) = match &self.schema.layout {
+            Layout::Text(Separator::Byte(byte)) => (*byte, false),
+            Layout::Csv(byte) => (*byte, true),
+            _ => return None,
+        };
+        let mut fields = vec![Field::Unasked; self.places.named.unwrap_or_default()];
+        let numbers = numbers.iter().enumerate().map(|(at, &slot)| (slot, Field::Number(at)));
+        let asked = numbers.chain([(time, Field::Time)]).chain(key.map(|key| (key, Field::Key)));
+        for (slot, field) in asked {
+            let Column::Position(at) = self.columns[usize::from(slot)] else { return None };
+            fields.resize(fields.len().max(at + 1), Field::Unasked);
+            if std::mem::replace(&mut fields[at], field) != Field::Unasked {
+                return None;
+            }
+        }
+        Some(Plain::new(separator, csv, self.places.named.is_some(), fields))
     }
 
     /// Reads a line.

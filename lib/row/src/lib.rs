@@ -12,6 +12,7 @@ pub mod form;
 pub mod key;
 pub mod member;
 pub mod pattern;
+pub mod plain;
 pub mod record_key;
 mod scan;
 pub mod schema;

@@ -108,6 +108,33 @@ pub fn read_plain_digits(bytes: &[u8]) -> Option<i64> {
     if bytes.is_empty() || bytes.len() > 18 { None } else { read_digits(bytes) }
 }
 
+/// [`read_plain_digits`] of the last `length` bytes of a line, which may have others before them:
+/// so that numbers of a few digits are read in one way, however few they are.
+#[inline]
+#[must_use]
+pub fn read_last_digits(line: &[u8], length: usize) -> Option<i64> {
+    let (start, last) = (line.len().checked_sub(length)?, line.last_chunk());
+    match (length, last, line[start..].first_chunk()) {
+        (1..=8, Some(last), _) => {
+            let word = last_bytes(*last, length);
+            are_digits(word).then(|| eight_digits(word))
+        }
+        (9..=16, Some(last), Some(first)) => {
+            let (high, low) = (u64::from_le_bytes(*first), last_bytes(*last, length - 8));
+            let are_digits = are_digits(high) & are_digits(low);
+            are_digits.then(|| eight_digits(high) * POWERS_OF_TEN[length - 8] + eight_digits(low))
+        }
+        _ => read_plain_digits(&line[start..]),
+    }
+}
+
+/// The last `length` of eight bytes, 1 to 8, after zeros.
+#[inline]
+fn last_bytes(bytes: [u8; 8], length: usize) -> u64 {
+    let kept = u64::MAX << (8 * (8 - length));
+    u64::from_le_bytes(bytes) & kept | ZEROS & !kept
+}
+
 /// The value of 1 to 18 digits; `None` when one is no digit.
 #[inline]
 fn read_digits(digits: &[u8]) -> Option<i64> {
@@ -130,8 +157,7 @@ fn digit(byte: u8) -> Option<i64> {
 /// what was read twice becomes leading zeros.
 #[inline]
 fn read_long_digits(digits: &[u8]) -> Option<i64> {
-    const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
-    let Some((first, rest)) = digits.split_first_chunk::<8>() else {
+    let Some((first, mut rest)) = digits.split_first_chunk::<8>() else {
         let first = u32::from_le_bytes(*digits.first_chunk()?);
         let last = u32::from_le_bytes(*digits.last_chunk()?);
         let blank = 8 * (8 - digits.len());
@@ -139,38 +165,45 @@ fn read_long_digits(digits: &[u8]) -> Option<i64> {
         return read_eight_digits(word);
     };
     let mut value = read_eight_digits(u64::from_le_bytes(*first))?;
-    let mut rest = rest;
     if let Some((next, left)) = rest.split_first_chunk::<8>() {
-        value = value * 100_000_000 + read_eight_digits(u64::from_le_bytes(*next))?;
+        value = value * POWERS_OF_TEN[8] + read_eight_digits(u64::from_le_bytes(*next))?;
         rest = left;
     }
     if rest.is_empty() {
         return Some(value);
     }
-    let last = u64::from_le_bytes(*digits.last_chunk()?);
-    let blank = 8 * (8 - rest.len());
-    let word = last >> blank << blank | ZEROS & ((1 << blank) - 1);
-    Some(value * POWERS_OF_TEN[rest.len()] + read_eight_digits(word)?)
+    let last = last_bytes(*digits.last_chunk()?, rest.len());
+    Some(value * POWERS_OF_TEN[rest.len()] + read_eight_digits(last)?)
 }
+
+/// Eight digits that are zero.
+const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
 const POWERS_OF_TEN: [i64; 9] =
     [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000];
+
+/// Whether eight bytes are digits.
+#[inline]
+fn are_digits(bytes: u64) -> bool {
+    let highs = bytes & 0xf0f0_f0f0_f0f0_f0f0;
+    let carried = bytes.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
+    highs | carried >> 4 == 0x3333_3333_3333_3333
+}
 
 /// The value of eight digits, the first in the lowest byte, computed on all at once: neighbours
 /// are joined to pairs, pairs to fours, fours to eight (as in Lemire, "Quickly parsing eight
 /// digits", 2018).
 #[inline]
-fn read_eight_digits(bytes: u64) -> Option<i64> {
-    let zeros = bytes & 0xf0f0_f0f0_f0f0_f0f0;
-    let carried = bytes.wrapping_add(0x0606_0606_0606_0606) & 0xf0f0_f0f0_f0f0_f0f0;
-    if zeros != 0x3030_3030_3030_3030 || carried != zeros {
-        return None;
-    }
+fn eight_digits(bytes: u64) -> i64 {
     let ones = bytes & 0x0f0f_0f0f_0f0f_0f0f;
     let pairs = (ones.wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
-    let eight = fours.wrapping_mul(1 + (10_000 << 32)) >> 32;
-    i64::try_from(eight).ok()
+    (fours.wrapping_mul(1 + (10_000 << 32)) >> 32).cast_signed()
+}
+
+#[inline]
+fn read_eight_digits(bytes: u64) -> Option<i64> {
+    are_digits(bytes).then(|| eight_digits(bytes))
 }
 
 /// Reads bytes that are a short number without blanks or exponent as a float, as nearly all
@@ -480,11 +513,14 @@ mod tests {
                 let digits: Vec<u8> = (0..length).map(|i| b'0' + (i * 7 + shift) % 10).collect();
                 let text = std::str::from_utf8(&digits).expect("digits");
                 assert_eq!(read_digits(&digits), text.parse().ok(), "{text}");
+                let line = [b"1,a,", &digits[..]].concat();
+                assert_eq!(read_last_digits(&line, digits.len()), text.parse().ok(), "{text}");
                 for byte in [b'/', b':', b' ', 0xb0, b'e'] {
                     for at in 0..digits.len() {
                         let mut digits = digits.clone();
                         digits[at] = byte;
                         assert_eq!(read_digits(&digits), None, "{digits:?}");
+                        assert_eq!(read_last_digits(&digits, digits.len()), None, "{digits:?}");
                     }
                 }
             }
