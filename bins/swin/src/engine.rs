@@ -442,39 +442,42 @@ impl Engine {
         time: i64,
     ) -> Result<(Group, Stamp), Halt> {
         let stamp = Stamp { time, arrival: self.timeline.next_arrival() };
-        let group = match self.find_open(partition, key, self.place) {
-            Some(group) => group,
-            None => self.open_new(partition, key.0, stamp)?,
+        let group = match self.find_open(partition, key) {
+            Ok(group) => group,
+            Err(id) => self.open_new(partition, (key.0, id), stamp)?,
         };
         Ok((group, stamp))
     }
 
-    /// The aggregates of a key in a pane that it had rows in lately, as nearly all have.
+    /// The aggregates of a key in the pane of the row, when it had rows there lately, as nearly
+    /// all have.
+    ///
+    /// # Errors
+    /// When it had none; holds the number of the key, if that was found.
     #[inline]
     fn find_open(
         &mut self,
         partition: usize,
         key: (Key<'_>, Option<Id>),
-        place: Place,
-    ) -> Option<Group> {
+    ) -> Result<Group, Option<Id>> {
         if !self.finds_by_time {
-            return None;
+            return Err(None);
         }
-        let (id, group) = self.store.touch_newest(partition, key, place.from)?;
+        let (id, group) = self.store.touch_newest(partition, key, self.place.from)?;
         if let Kind::Sliding(sliding) = &mut self.kind {
-            sliding.changed(id, place, self.store.groups_mut());
+            sliding.changed(id, self.place, self.store.groups_mut());
         }
-        Some(group)
+        Ok(group)
     }
 
     /// [`Engine::open`] of what may be new.
     #[inline(never)]
-    fn open_new(&mut self, partition: usize, key: Key<'_>, stamp: Stamp) -> Result<Group, Halt> {
+    fn open_new(&mut self, partition: usize, (key, id): (Key<'_>, Option<Id>), stamp: Stamp) -> Result<Group, Halt> {
         let (time, now, place) = (stamp.time, self.now_in(partition), self.place);
         let store = &mut self.store;
         Ok(match &mut self.kind {
             Kind::Sliding(sliding) => {
-                let touch = store.touch(partition, key, place.from)?;
+                let touch = store.touch(partition, (key, id), place.from)?;
                 sliding.touched(touch, place, time, now, store.groups_mut());
                 if touch.new_pane {
                     self.new_pane(time, now);
@@ -482,14 +485,14 @@ impl Engine {
                 touch.group
             }
             Kind::Cumulating(cumulating) => {
-                let touch = store.touch(partition, key, place.from)?;
+                let touch = store.touch(partition, (key, id), place.from)?;
                 if touch.new_pane {
                     cumulating.touched(time, now);
                     self.new_pane(time, now);
                 }
                 touch.group
             }
-            Kind::Running(_) => store.touch(partition, key, place.from)?.group,
+            Kind::Running(_) => store.touch(partition, (key, id), place.from)?.group,
             Kind::Sessions(sessions) => {
                 let group = sessions.touch(partition, key, time, store)?;
                 self.due = self.due.min(sessions.due());

@@ -1,5 +1,6 @@
 //! Results as lines, between the marks of a marked stream.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use pipe::exit::{Error, Result};
@@ -39,6 +40,15 @@ impl fmt::Debug for Relief {
     }
 }
 
+/// How the row before began.
+#[derive(Debug, Default)]
+struct Lead {
+    /// Its first two columns, when these were whole numbers.
+    of: Option<(i64, i64)>,
+    /// What was written of them.
+    bytes: Vec<u8>,
+}
+
 /// Results as bytes.
 #[derive(Debug)]
 pub struct Output {
@@ -48,6 +58,7 @@ pub struct Output {
     /// Whether results come one by one, so that nothing tells when a table may be shown.
     singly: bool,
     begun: bool,
+    lead: Lead,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
     /// Takes what is written, between two windows of many that are due at once.
@@ -68,6 +79,7 @@ impl Output {
             times,
             singly,
             begun: false,
+            lead: Lead::default(),
             closed: None,
             relief: None,
             failed: None,
@@ -165,34 +177,51 @@ impl Output {
         }
     }
 
+    /// Writes a row in a form for programs.
     fn write(&mut self, partition: usize, values: &[Value<'_>]) {
-        self.begin();
-        match &mut self.form {
-            Form::Table(table) => table.row(values),
-            Form::Spark(spark) => spark.row(values),
-            Form::Rows(writer) => {
-                self.stream.from(partition);
-                self.stream.count(1);
-                let start = self.stream.bytes.len();
-                writer.row(values, &mut self.stream.bytes);
-                if self.stream.is_marked() && self.stream.bytes[start] == mark::RS {
-                    self.stream.bytes.insert(start, mark::RS);
-                }
+        let Form::Rows(writer) = &self.form else { return };
+        self.stream.from(partition);
+        self.stream.count(1);
+        let out = &mut self.stream.bytes;
+        let start = out.len();
+        // The rows of a window all begin with its bounds.
+        if let [Value::Int(one), Value::Int(other), rest @ ..] = values {
+            if self.lead.of != Some((*one, *other)) {
+                self.lead.of = Some((*one, *other));
+                self.lead.bytes.clear();
+                let shown = shown(&values[..2], self.times.as_ref());
+                writer.columns(0, shown.iter(), &mut self.lead.bytes);
             }
+            out.extend_from_slice(&self.lead.bytes);
+            writer.columns(2, rest, out);
+        } else {
+            writer.columns(0, shown(values, self.times.as_ref()).iter(), out);
+        }
+        writer.end(out);
+        if self.stream.is_marked() && self.stream.bytes[start] == mark::RS {
+            self.stream.bytes.insert(start, mark::RS);
         }
     }
 }
 
+/// Values, the first of which may be times that are written as text.
+fn shown<'v>(values: &'v [Value<'_>], times: Option<&(usize, Stamp)>) -> Cow<'v, [Value<'v>]> {
+    let Some((count, stamp)) = times else { return Cow::Borrowed(values) };
+    let shown = |(at, value): (usize, &'v Value<'_>)| match value {
+        Value::Int(ms) if at < *count => stamp.value(*ms),
+        other => other.as_borrowed(),
+    };
+    values.iter().enumerate().map(shown).collect()
+}
+
 impl Sink for Output {
     fn row(&mut self, partition: usize, values: &[Value<'_>]) {
-        let Some((count, stamp)) = &self.times else { return self.write(partition, values) };
-        let shown = |value: &Value<'_>| match value {
-            Value::Int(ms) => stamp.value(*ms),
-            other => other.clone().into_owned(),
-        };
-        let mut row: Vec<Value<'_>> = values[..*count].iter().map(shown).collect();
-        row.extend_from_slice(&values[*count..]);
-        self.write(partition, &row);
+        self.begin();
+        match &mut self.form {
+            Form::Rows(_) => self.write(partition, values),
+            Form::Table(table) => table.row(shown(values, self.times.as_ref()).iter()),
+            Form::Spark(spark) => spark.row(&shown(values, self.times.as_ref())),
+        }
     }
 
     fn told(&mut self, until: i64) {

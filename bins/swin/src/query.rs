@@ -86,7 +86,24 @@ struct Finish {
     keys: usize,
     readings: Vec<Reading>,
     outputs: Vec<Expr>,
+    /// Of each output what it reads, when it is nothing but that.
+    bare: Vec<Option<Reading>>,
     having: Option<Expr>,
+}
+
+impl Finish {
+    fn new(
+        keys: usize,
+        readings: Vec<Reading>,
+        outputs: Vec<Expr>,
+        having: Option<Expr>,
+    ) -> Finish {
+        let bare = |output: &Expr| {
+            let slot = usize::from(output.as_slot()?);
+            readings.get(slot.checked_sub(keys)?).copied()
+        };
+        Finish { bare: outputs.iter().map(bare).collect(), keys, readings, outputs, having }
+    }
 }
 
 impl Query {
@@ -121,7 +138,7 @@ impl Query {
         });
         let having = having.transpose().map_err(blame("--having"))?;
         let ResultScope { names, conditions, arguments, aggregates, readings, outputs, .. } = scope;
-        let finish = Finish { keys: keys.len(), readings, outputs, having };
+        let finish = Finish::new(keys.len(), readings, outputs, having);
         if let Some(name) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))
         {
             let reason = "two columns have this name; give one another with AS";
@@ -194,10 +211,8 @@ impl Query {
     ) -> Result<bool, Fault> {
         let first_key = row.len() - self.finish.keys;
         let readings = self.finish.readings.as_slice();
-        for output in &self.finish.outputs {
-            let slot = output.as_slot().map(usize::from);
-            let bare = slot.and_then(|slot| readings.get(slot.checked_sub(self.finish.keys)?));
-            let value = if let Some(&(at, measure)) = bare {
+        for (output, bare) in self.finish.outputs.iter().zip(&self.finish.bare) {
+            let value = if let &Some((at, measure)) = bare {
                 aggregates[at].measure(measure)
             } else {
                 let (keys, outputs) = row[first_key..].split_at(self.finish.keys);

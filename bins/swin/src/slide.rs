@@ -165,12 +165,13 @@ impl Stacks {
             self.clear(groups);
             self.turn(entry, groups, panes)?;
         } else {
-            for (_, group) in entry.panes(self.until..panes.end) {
-                match self.back {
-                    Some(back) => groups.merge(back, group)?,
-                    None => self.back = Some(groups.copy(group)),
+            entry.panes(self.until..panes.end).try_for_each(|(_, group)| match self.back {
+                Some(back) => groups.merge(back, group),
+                None => {
+                    self.back = Some(groups.copy(group));
+                    Ok(())
                 }
-            }
+            })?;
         }
         self.until = panes.end;
         Ok(match (self.front.last(), self.back) {
@@ -221,7 +222,7 @@ mod tests {
         let mut rows = rows.iter().peekable();
         for end in 1..=last {
             while let Some(&(pane, number)) = rows.next_if(|&&(pane, _)| pane < end) {
-                let touch = store.touch(0, Key::new(b"k"), pane).expect("room");
+                let touch = store.touch(0, (Key::new(b"k"), None), pane).expect("room");
                 store.groups_mut().get_mut(touch.group)[0]
                     .add_number(Number::Float(number))
                     .expect("it fits");

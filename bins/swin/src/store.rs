@@ -441,57 +441,72 @@ impl Store {
 
     /// Finds the aggregates of `key` in its newest pane, which will change now, if that is `pane`.
     /// `id` is the number that the key had a while ago, if that is known.
+    ///
+    /// # Errors
+    /// When it is another; holds the number of the key, when it has one.
     #[inline]
     pub fn touch_newest(
         &mut self,
         partition: usize,
         (key, id): (Key<'_>, Option<Id>),
         pane: Pane,
-    ) -> Option<(Id, Group)> {
-        // Two numbers are handed on in registers.
-        let (id, group) = match id {
-            Some(id) => self.newest_of(id, partition, key, pane)?,
+    ) -> Result<(Id, Group), Option<Id>> {
+        let (id, group) = match id.filter(|&id| self.has_name(id, partition, key)) {
+            Some(id) => self.newest(id, pane)?,
             None => match self.recent.find(partition, key, pane) {
                 Some(found) => found,
-                None => self.find_forgotten(partition, key, pane)?,
+                None => self.find_newest(partition, key, pane)?,
             },
         };
         self.change(id, Slot::Pane(pane), group);
-        Some((id, group))
+        Ok((id, group))
     }
 
-    /// The newest pane of a key that had the number `id` a while ago.
+    /// Whether a number is that of this key of a partition, or was when it was given up.
     #[inline]
-    fn newest_of(&self, id: Id, partition: usize, key: Key<'_>, pane: Pane) -> Option<(Id, Group)> {
+    fn has_name(&self, id: Id, partition: usize, key: Key<'_>) -> bool {
         let entry = &self.entries[id as usize];
-        let (newest, group) = entry.newest()?;
-        let is_it = newest == pane && entry.partition == partition && Key::new(&entry.key) == key;
-        is_it.then_some((id, group))
+        entry.partition == partition && Key::new(&entry.key) == key && entry.newest_group != NONE
+    }
+
+    /// The newest pane of a key, if that is `pane`.
+    #[inline]
+    fn newest(&self, id: Id, pane: Pane) -> Result<(Id, Group), Option<Id>> {
+        match self.entries[id as usize].newest() {
+            Some((newest, group)) if newest == pane => Ok((id, group)),
+            _ => Err(Some(id)),
+        }
     }
 
     /// The newest pane of a key that is not remembered, if that is `pane`.
     #[inline(never)]
-    fn find_forgotten(
+    fn find_newest(
         &mut self,
         partition: usize,
         key: Key<'_>,
         pane: Pane,
-    ) -> Option<(Id, Group)> {
-        let id = self.find(partition, key)?;
-        let (newest, group) = self.entries[id as usize].newest()?;
-        if newest != pane {
-            return None;
-        }
-        self.recent.remember(partition, key, pane, (id, group));
-        Some((id, group))
+    ) -> Result<(Id, Group), Option<Id>> {
+        let id = self.find(partition, key).ok_or(None)?;
+        let found = self.newest(id, pane)?;
+        self.recent.remember(partition, key, pane, found);
+        Ok(found)
     }
 
-    /// Finds or makes the aggregates of `key` in `pane`, which will change now.
+    /// Finds or makes the aggregates of `key` in `pane`, which will change now. `id` is the number
+    /// of the key, if that is known.
     ///
     /// # Errors
     /// When a limit is reached.
-    pub fn touch(&mut self, partition: usize, key: Key<'_>, pane: Pane) -> Result<Touch, Full> {
-        let (id, new_key) = self.find_or_make(partition, key)?;
+    pub fn touch(
+        &mut self,
+        partition: usize,
+        (key, id): (Key<'_>, Option<Id>),
+        pane: Pane,
+    ) -> Result<Touch, Full> {
+        let (id, new_key) = match id {
+            Some(id) => (id, false),
+            None => self.find_or_make(partition, key)?,
+        };
         let touch = self.touch_pane(id, pane, new_key);
         if touch.new_pane {
             self.touched.entry(pane).or_default().push(id);
@@ -940,9 +955,9 @@ mod tests {
     #[test]
     fn panes_of_a_key_stay_sorted_whatever_the_order_of_rows() {
         let mut store = store();
-        let id = store.touch(0, Key::new(b"k"), 5).expect("room").id;
+        let id = store.touch(0, (Key::new(b"k"), None), 5).expect("room").id;
         for pane in [7, 3, 6, 3, 7] {
-            store.touch(0, Key::new(b"k"), pane).expect("room");
+            store.touch(0, (Key::new(b"k"), None), pane).expect("room");
         }
         let panes: Vec<Pane> = store.entry(id).panes(3..7).map(|(pane, _)| pane).collect();
         assert_eq!(panes, [3, 5, 6]);
@@ -952,17 +967,17 @@ mod tests {
     #[test]
     fn a_key_is_its_own_in_every_partition() {
         let mut store = store();
-        let one = store.touch(0, Key::new(b"k"), 0).expect("room");
-        let other = store.touch(1, Key::new(b"k"), 0).expect("room");
+        let one = store.touch(0, (Key::new(b"k"), None), 0).expect("room");
+        let other = store.touch(1, (Key::new(b"k"), None), 0).expect("room");
         assert!(one.id != other.id && other.new_key);
-        assert!(!store.touch(0, Key::new(b"k"), 1).expect("room").new_key);
+        assert!(!store.touch(0, (Key::new(b"k"), None), 1).expect("room").new_key);
     }
 
     #[test]
     fn taken_panes_leave_bare_keys_that_can_go() {
         let mut store = store();
-        let id = store.touch(0, Key::new(b"k"), 0).expect("room").id;
-        store.touch(0, Key::new(b"k"), 2).expect("room");
+        let id = store.touch(0, (Key::new(b"k"), None), 0).expect("room").id;
+        store.touch(0, (Key::new(b"k"), None), 2).expect("room");
         assert_eq!(store.take_pane(2).expect("pane 0").1.len(), 1);
         assert!(store.take_pane(2).is_none() && !store.is_bare(id));
         let (pane, taken) = store.take_pane(3).expect("pane 2");
@@ -970,7 +985,7 @@ mod tests {
         store.let_go(id, pane, taken[0].1);
         store.remove(id);
         assert_eq!(store.keys(), 0);
-        assert!(store.touch(0, Key::new(b"k"), 9).expect("room").new_key);
+        assert!(store.touch(0, (Key::new(b"k"), None), 9).expect("room").new_key);
     }
 
     #[test]

@@ -74,31 +74,60 @@ impl Writer {
 
     /// Appends a row and its newline.
     pub fn row<'v>(&self, values: impl IntoIterator<Item = &'v Value<'v>>, out: &mut Vec<u8>) {
+        self.columns(0, values, out);
+        self.end(out);
+    }
+
+    /// Appends columns of a row, the first of which is its column `first`, counted from 0.
+    pub fn columns<'v>(
+        &self,
+        first: usize,
+        values: impl IntoIterator<Item = &'v Value<'v>>,
+        out: &mut Vec<u8>,
+    ) {
         match &self.form {
-            Form::Json => self.json(values, out),
+            Form::Json => self.json(first, values, out),
             Form::Text(separator) => {
                 for (at, value) in values.into_iter().enumerate() {
-                    if at > 0 {
-                        out.extend_from_slice(separator.as_bytes());
+                    if at + first > 0 {
+                        match separator {
+                            Separator::Byte(byte) => out.push(*byte),
+                            other => out.extend_from_slice(other.as_bytes()),
+                        }
                     }
                     value.write(out);
                 }
             }
             Form::Csv => {
                 for (at, value) in values.into_iter().enumerate() {
-                    if at > 0 {
+                    if at + first > 0 {
                         out.push(b',');
                     }
                     write_csv(value, out);
                 }
             }
         }
+    }
+
+    /// Appends what ends a row.
+    pub fn end(&self, out: &mut Vec<u8>) {
+        if self.form == Form::Json {
+            if self.columns.is_empty() {
+                out.push(b'{');
+            }
+            out.push(b'}');
+        }
         out.push(b'\n');
     }
 
-    fn json<'v>(&self, values: impl IntoIterator<Item = &'v Value<'v>>, out: &mut Vec<u8>) {
-        let mut open = b'{';
-        for (column, value) in self.columns.iter().zip(values) {
+    fn json<'v>(
+        &self,
+        first: usize,
+        values: impl IntoIterator<Item = &'v Value<'v>>,
+        out: &mut Vec<u8>,
+    ) {
+        let mut open = if first == 0 { b'{' } else { b',' };
+        for (column, value) in self.columns[first..].iter().zip(values) {
             out.push(open);
             open = b',';
             match value {
@@ -112,10 +141,6 @@ impl Writer {
                 }
             }
         }
-        if self.columns.is_empty() {
-            out.push(b'{');
-        }
-        out.push(b'}');
     }
 }
 
