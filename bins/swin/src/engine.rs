@@ -472,7 +472,12 @@ impl Engine {
 
     /// [`Engine::open`] of what may be new.
     #[inline(never)]
-    fn open_new(&mut self, partition: usize, (key, id): (Key<'_>, Option<Id>), stamp: Stamp) -> Result<Group, Halt> {
+    fn open_new(
+        &mut self,
+        partition: usize,
+        (key, id): (Key<'_>, Option<Id>),
+        stamp: Stamp,
+    ) -> Result<Group, Halt> {
         let (time, now, place) = (stamp.time, self.now_in(partition), self.place);
         let store = &mut self.store;
         Ok(match &mut self.kind {

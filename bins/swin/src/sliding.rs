@@ -182,9 +182,7 @@ impl Sliding {
         let Some((pane, mut results)) = tell.store.take_pane(panes.end) else { return Ok(true) };
         tell.store.sort(&mut results);
         tell.write(&results, panes.end, bounds)?;
-        for (id, group) in results {
-            tell.let_go(id, pane, group);
-        }
+        tell.store.let_all_go(pane, &results);
         Ok(false)
     }
 

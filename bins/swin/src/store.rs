@@ -39,6 +39,9 @@ pub struct Store {
     hasher: FixedState,
     entries: Vec<Entry>,
     free: Vec<Id>,
+    /// The keys that had nothing left when a window ended, and how many of them still have nothing.
+    spare: Vec<Id>,
+    spare_count: usize,
     /// Bytes of the keys themselves.
     key_bytes: usize,
     groups: Groups,
@@ -102,6 +105,8 @@ pub struct Entry {
     /// [`NONE`].
     newest_pane: Pane,
     newest_group: Group,
+    /// Whether the key has nothing, and is only kept because it may come again.
+    spare: bool,
     /// What few rows ask for.
     side: Option<Box<Side>>,
 }
@@ -134,7 +139,7 @@ pub struct Rest {
 
 impl Entry {
     fn new(partition: usize, key: SmallVec<[u8; 24]>) -> Entry {
-        Entry { partition, key, newest_pane: 0, newest_group: NONE, side: None }
+        Entry { partition, key, newest_pane: 0, newest_group: NONE, spare: false, side: None }
     }
 
     /// The key's aggregates in `panes`, oldest first.
@@ -252,6 +257,8 @@ impl Store {
             hasher: FixedState::with_seed(0),
             entries: Vec::new(),
             free: Vec::new(),
+            spare: Vec::new(),
+            spare_count: 0,
             key_bytes: 0,
             groups: Groups::new(empty),
             touched: BTreeMap::new(),
@@ -277,7 +284,7 @@ impl Store {
     /// How many keys there are.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.entries.len() - self.free.len() - self.spare_count
     }
 
     /// The entry of a key.
@@ -530,6 +537,10 @@ impl Store {
 
     #[cold]
     fn insert(&mut self, hash: u32, partition: usize, key: Key<'_>) -> Result<Id, Full> {
+        let full = self.bytes() >= self.limits.bytes && self.free.is_empty();
+        if full || self.keys() + self.spare_count >= self.limits.keys {
+            self.forget_spare();
+        }
         if self.keys() >= self.limits.keys {
             return Err(Full::Keys(self.limits.keys));
         }
@@ -556,6 +567,7 @@ impl Store {
 
     fn touch_pane(&mut self, id: Id, pane: Pane, new_key: bool) -> Touch {
         let entry = &mut self.entries[id as usize];
+        self.spare_count -= usize::from(std::mem::take(&mut entry.spare));
         let known = match entry.newest() {
             Some((newest, group)) if newest == pane => Some(group),
             Some((newest, _)) if newest > pane => entry.find_older(pane).ok(),
@@ -587,6 +599,30 @@ impl Store {
     pub fn let_go(&mut self, id: Id, pane: Pane, group: Group) {
         self.forget(id, Slot::Pane(pane), group);
         self.groups.give(group);
+    }
+
+    /// Lets the groups of a pane that was taken go. Keys that have nothing left are kept until
+    /// this is called again, as most come again, and nothing is gained by making them anew.
+    pub fn let_all_go(&mut self, pane: Pane, taken: &[(Id, Group)]) {
+        self.forget_spare();
+        for &(id, group) in taken {
+            self.let_go(id, pane, group);
+            if self.is_bare(id) {
+                self.entries[id as usize].spare = true;
+                self.spare.push(id);
+            }
+        }
+        self.spare_count = self.spare.len();
+    }
+
+    /// Forgets the keys that had nothing left and did not come again.
+    fn forget_spare(&mut self) {
+        for id in std::mem::take(&mut self.spare) {
+            if std::mem::take(&mut self.entries[id as usize].spare) {
+                self.remove(id);
+            }
+        }
+        self.spare_count = 0;
     }
 
     /// Notes that what a snapshot may have of a slot is gone.
@@ -992,9 +1028,27 @@ mod tests {
     fn a_key_too_many_is_refused() {
         let mut store = store();
         for key in [b"a", b"b", b"c"] {
-            assert!(store.touch(0, Key::new(key), 0).is_ok());
+            assert!(store.touch(0, (Key::new(key), None), 0).is_ok());
         }
-        assert_eq!(store.touch(0, Key::new(b"d"), 0).err(), Some(Full::Keys(3)));
-        assert!(store.touch(0, Key::new(b"a"), 1).is_ok());
+        assert_eq!(store.touch(0, (Key::new(b"d"), None), 0).err(), Some(Full::Keys(3)));
+        assert!(store.touch(0, (Key::new(b"a"), None), 1).is_ok());
+    }
+
+    #[test]
+    fn a_key_without_rows_is_kept_for_one_window_and_is_none_to_the_limit() {
+        let limits = Limits { keys: 1, bytes: usize::MAX };
+        let mut store = Store::new(vec![Aggregate::Count(0)], limits);
+        let window = |store: &mut Store, key: &[u8], pane: Pane| {
+            let touch = store.touch(0, (Key::new(key), None), pane).expect("room");
+            let (_, taken) = store.take_pane(pane + 1).expect("a pane");
+            store.let_all_go(pane, &taken);
+            (touch.id, touch.new_key)
+        };
+        assert_eq!(window(&mut store, b"k", 0), (0, true));
+        assert_eq!((store.keys(), store.ids().count()), (0, 1));
+        assert_eq!(window(&mut store, b"k", 1), (0, false));
+        assert_eq!(window(&mut store, b"l", 2), (0, true), "in the place of the other");
+        assert_eq!((store.keys(), store.ids().count()), (0, 1));
+        assert!(store.find(0, Key::new(b"k")).is_none());
     }
 }
