@@ -6,7 +6,7 @@
 //! no longer kept apart, and one flag, whose meaning is the window's.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::hint::black_box;
@@ -43,6 +43,8 @@ pub struct Store {
     groups: Groups,
     /// The keys that have something in a pane.
     touched: BTreeMap<Pane, Vec<Id>>,
+    /// The panes that stand apart from the others of their keys, and in no order.
+    apart: HashMap<(Id, Pane), Group>,
     limits: Limits,
     /// How many input partitions have had keys, at least.
     partitions: usize,
@@ -254,6 +256,7 @@ impl Store {
             key_bytes: 0,
             groups: Groups::new(empty),
             touched: BTreeMap::new(),
+            apart: HashMap::new(),
             limits,
             partitions: 1,
             changes: None,
@@ -538,6 +541,18 @@ impl Store {
         self.entries[id as usize].cut(pane)
     }
 
+    /// Sets a pane of a key apart: there may be many, and they leave in any order.
+    pub fn set_apart(&mut self, id: Id, pane: Pane) {
+        if let Some(group) = self.cut(id, pane) {
+            self.apart.insert((id, pane), group);
+        }
+    }
+
+    /// Takes a pane that was set apart. The caller lets its group go.
+    pub fn take_apart(&mut self, id: Id, pane: Pane) -> Option<Group> {
+        self.apart.remove(&(id, pane))
+    }
+
     /// Lets the group of a pane that was taken off go.
     pub fn let_go(&mut self, id: Id, pane: Pane, group: Group) {
         self.forget(id, Slot::Pane(pane), group);
@@ -641,10 +656,14 @@ impl Store {
             let (group, flag) = match slot {
                 Slot::Rest if changes.take_rest(id) => (entry.rest().group, entry.rest().flag),
                 Slot::Rest => continue,
-                Slot::Pane(pane) => match entry.panes(pane..pane.saturating_add(1)).next() {
-                    Some((_, group)) => (Some(group), false),
-                    None => continue,
-                },
+                Slot::Pane(pane) => {
+                    let own = entry.panes(pane..pane.saturating_add(1)).next();
+                    let group = own.map(|(_, group)| group);
+                    match group.or_else(|| self.apart.get(&(id, pane)).copied()) {
+                        Some(group) => (Some(group), false),
+                        None => continue,
+                    }
+                }
             };
             // A group that was written under another slot, or again, is no longer marked.
             if slot != Slot::Rest
