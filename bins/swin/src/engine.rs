@@ -562,7 +562,7 @@ impl Engine {
                 sessions.restored(id, first, group, &self.store);
             }
             (Kind::Ranges(ranges), Slot::Pane(pane), Some(group)) => {
-                ranges.restored(id, pane, group, &self.store);
+                ranges.restored(id, pane, group, &mut self.store);
             }
             (Kind::Ranges(ranges), Slot::Rest, _) => ranges.restored_flag(id),
             (Kind::Blocks(blocks), ..) => blocks.restored(id),
