@@ -142,14 +142,7 @@ impl Entry {
     #[must_use]
     pub fn panes(&self, panes: Range<Pane>) -> impl DoubleEndedIterator<Item = (Pane, Group)> {
         let (front, back) = self.older();
-        // Who asks for new panes is not kept with a search in those before.
-        let first = |slice: Panes<'_>| match slice.last() {
-            Some(&(last, _)) if last >= panes.start => {
-                slice.partition_point(|&(pane, _)| pane < panes.start)
-            }
-            _ => slice.len(),
-        };
-        let older = front[first(front)..].iter().chain(&back[first(back)..]);
+        let older = within(front, &panes).iter().chain(within(back, &panes));
         older.copied().chain(self.newest()).filter(move |(pane, _)| panes.contains(pane))
     }
 
@@ -227,6 +220,24 @@ impl Entry {
             _ => older.binary_search_by_key(&pane, |&(pane, _)| pane).ok()?,
         };
         older.remove(at).map(|(_, group)| group)
+    }
+}
+
+/// Those of sorted panes that are in a range.
+fn within<'e>(all: Panes<'e>, panes: &Range<Pane>) -> Panes<'e> {
+    // Who asks for new panes is not kept with a search in those before.
+    let from = match all.last() {
+        Some(&(last, _)) if last >= panes.start => {
+            all.partition_point(|&(pane, _)| pane < panes.start)
+        }
+        _ => all.len(),
+    };
+    let rest = &all[from..];
+    match rest.last() {
+        Some(&(last, _)) if last >= panes.end => {
+            &rest[..rest.partition_point(|&(pane, _)| pane < panes.end)]
+        }
+        _ => rest,
     }
 }
 
