@@ -753,6 +753,45 @@ mod tests {
     }
 
     #[test]
+    fn a_session_over_partitions_has_as_many_parts_as_there_are() {
+        // 1:  0     20     40     ...
+        // 0:     10     30     50 ...      each joins two of the other partition
+        let count = 2_000;
+        let mut engine = engine(Window::Session(10), Empty::Silent, Some(i64::MAX));
+        engine.assign(2);
+        let mut told = Told::default();
+        for at in (0..count).chain((0..count).map(|at| at + 2 * count)) {
+            for partition in [1, 0] {
+                let time = at * 20 + if partition == 0 { 10 } else { 0 };
+                feed(&mut engine, partition, "k", time, &mut told).expect("it counts");
+            }
+        }
+        engine.tell_all(0, &mut told).expect("results");
+        let from = 2 * count * 20;
+        let rows = [(0, count * 20), (from, from + count * 20)];
+        let rows =
+            rows.map(|(start, end)| [format!("{start} {end} k {}", 2 * count), format!("| {end}")]);
+        assert_eq!(told.0, rows.as_flattened());
+    }
+
+    #[test]
+    fn a_session_that_is_known_by_a_part_of_it_may_lose_this_part() {
+        // 0:  0          16 20
+        // 1:     8                24       together one, until the row at 12 makes one part of 0
+        let mut engine = engine(Window::Session(10), Empty::Silent, Some(11));
+        engine.assign(2);
+        let mut told = Told::default();
+        for (partition, time) in [(0, 0), (0, 16), (1, 8), (0, 20), (1, 24), (0, 31), (0, 12)] {
+            let fed = feed(&mut engine, partition, "k", time, &mut told);
+            assert_eq!((fed, told.0.len()), (Ok(()), 0), "{time}");
+            engine.tell_due(&mut told).expect("results");
+        }
+        engine.see_everywhere(1_000);
+        engine.tell_due(&mut told).expect("results");
+        assert_eq!(told.0, ["0 41 k 7", "| 988"]);
+    }
+
+    #[test]
     fn empty_windows_are_told_from_the_least_time_on_that_was_seen() {
         let mut engine = engine(aligned(10, 10), Empty::Zeros, Some(0));
         engine.assign(2);
