@@ -268,12 +268,12 @@ mod tests {
         let limits = crate::store::Limits { keys: 10, bytes: 1 << 20 };
         let mut store = Store::new(vec![Function::CountRows.empty()], limits);
         let mut stacks = Stacks::default();
-        let mut add = |store: &mut Store, stacks: &mut Stacks, pane: Pane| {
+        let add = |store: &mut Store, stacks: &mut Stacks, pane: Pane| {
             let touch = store.touch(0, Key::new(b"k"), pane).expect("room");
             stacks.change(pane, store.groups_mut());
             store.groups_mut().get_mut(touch.group)[0].count();
         };
-        let mut count = |store: &mut Store, stacks: &mut Stacks, panes: Range<Pane>| {
+        let count = |store: &mut Store, stacks: &mut Stacks, panes: Range<Pane>| {
             let id = store.find(0, Key::new(b"k")).expect("the key is there");
             let (entry, groups) = store.entry_and_groups(id);
             let group = stacks.merge(entry, groups, &panes).expect("it fits");
