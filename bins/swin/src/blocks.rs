@@ -74,6 +74,10 @@ impl Blocks {
             Blocks::write(id, merged, tell)?;
             self.retire(id, pane + 1 + self.step - self.size, tell);
         }
+        if !in_window {
+            // Of a gap the newest pane is enough to count on from.
+            self.retire(id, pane, tell);
+        }
         Ok(in_window)
     }
 
@@ -159,4 +163,43 @@ fn rows_of(group: Group, store: &Store) -> u64 {
 
 fn divisor(one: u64, other: u64) -> u64 {
     if other == 0 { one } else { divisor(other, one % other) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{Query, Texts};
+    use crate::results::Results;
+    use crate::store::Limits;
+    use row::key;
+    use row::value::Value;
+
+    /// Takes nothing.
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn row(&mut self, _: usize, _: &[Value<'_>]) {}
+
+        fn told(&mut self, _: i64) {}
+    }
+
+    #[test]
+    fn rows_between_windows_take_no_memory() {
+        let query = Query::parse(&Texts { by: Some("k"), ..Texts::default() }).expect("a query");
+        let results = Results::new(query.with_extent());
+        let limits = Limits { keys: 9, bytes: 1 << 20 };
+        let mut store = Store::new(results.query().empty(), limits);
+        let mut blocks = Blocks::new("2/100".parse().expect("rows"));
+        let mut bytes = Vec::new();
+        key::push_text(b"k", 1, &mut bytes);
+        for at in 0..250 {
+            let group = blocks.touch(0, Key::new(&bytes), &mut store).expect("room");
+            store.groups_mut().get_mut(group)[1].extend(at);
+            let tell = &mut Telling { store: &mut store, results: &results, sink: &mut Nowhere };
+            let in_window = blocks.added(tell).expect("a result");
+            assert_eq!(in_window, at % 100 >= 98, "{at}");
+            let panes = store.ids().map(|id| store.entry(id).all_panes().count());
+            assert!(panes.sum::<usize>() <= 2, "{at}");
+        }
+    }
 }
