@@ -8,6 +8,7 @@ use std::ops::Range;
 use row::key::Key;
 
 use crate::aggregate::Aggregate;
+use crate::grid::divisor;
 use crate::results::{Halt, Sink, Telling};
 use crate::slide::Stacks;
 use crate::sliding::bounds;
@@ -31,9 +32,9 @@ impl Blocks {
     /// No rows yet.
     #[must_use]
     pub fn new(rows: Rows) -> Blocks {
-        let pane_rows = divisor(rows.size.get(), rows.step.get());
-        let panes = |rows: u64| Pane::try_from(rows / pane_rows).unwrap_or(Pane::MAX);
-        let (size, step) = (panes(rows.size.get()), panes(rows.step.get()));
+        let pane_rows = divisor(rows.size, rows.step).get();
+        let (size, step) = (rows.size.get() / pane_rows, rows.step.get() / pane_rows);
+        let pane_rows = pane_rows.unsigned_abs();
         Blocks { pane_rows, size, step, stacks: Vec::new(), added: None }
     }
 
@@ -159,10 +160,6 @@ fn extent(group: Group, store: &Store) -> Range<i64> {
 fn rows_of(group: Group, store: &Store) -> u64 {
     let extent = store.groups().get(group).last().and_then(Aggregate::extent);
     extent.map_or(0, |(_, _, rows)| rows)
-}
-
-fn divisor(one: u64, other: u64) -> u64 {
-    if other == 0 { one } else { divisor(other, one % other) }
 }
 
 #[cfg(test)]

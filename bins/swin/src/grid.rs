@@ -179,7 +179,9 @@ fn start_of_day(day: i64, zone: &TimeZone) -> i64 {
     start.map_or(day.saturating_mul(DAY_MS), |start| start.timestamp().as_millisecond())
 }
 
-fn divisor(one: NonZeroI64, other: NonZeroI64) -> NonZeroI64 {
+/// The greatest common divisor of two numbers above zero (Euclid).
+#[must_use]
+pub fn divisor(one: NonZeroI64, other: NonZeroI64) -> NonZeroI64 {
     match NonZeroI64::new(one.get() % other.get()) {
         None => other,
         Some(rest) => divisor(other, rest),

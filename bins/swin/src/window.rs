@@ -5,7 +5,7 @@
 //! Rows are gathered in *panes*, the longest pieces that no window cuts (Li et al., "No pane, no
 //! gain", SIGMOD Record 2005): a row is counted once, however many windows it is in.
 
-use std::num::{NonZeroI64, NonZeroU64};
+use std::num::NonZeroI64;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -237,9 +237,9 @@ impl Cumulate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// Rows in a window.
-    pub size: NonZeroU64,
+    pub size: NonZeroI64,
     /// Rows from the end of a window to the end of the next.
-    pub step: NonZeroU64,
+    pub step: NonZeroI64,
 }
 
 impl FromStr for Rows {
@@ -248,7 +248,7 @@ impl FromStr for Rows {
     fn from_str(text: &str) -> Result<Rows, String> {
         let (size, step) = text.split_once('/').unwrap_or((text, text));
         let number = |text: &str| {
-            let number = text.parse::<u32>().ok().and_then(|number| NonZeroU64::new(number.into()));
+            let number = text.parse::<u32>().ok().and_then(|number| NonZeroI64::new(number.into()));
             number.ok_or_else(|| "a number of rows is 1 or more, as 100 or 100/10".to_owned())
         };
         Ok(Rows { size: number(size)?, step: number(step)? })
