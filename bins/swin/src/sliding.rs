@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use row::value::Value;
+use smallvec::SmallVec;
 
 use crate::results::{Halt, Sink, Telling};
 use crate::slide::{Members, Stacks};
@@ -141,17 +142,19 @@ impl Sliding {
     /// Writes the window that is due, and finds the next one.
     fn tell_window<S: Sink>(&mut self, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
         let end = self.due;
-        let panes = self.window.start_of(end)..end;
-        let bounds = bounds(&panes, self.early.then_some(true));
-        let empty = if self.single {
-            Sliding::tell_pane(&panes, &bounds, tell)?
-        } else {
-            self.tell_panes(&panes, &bounds, tell)?
-        };
-        self.count_empty(empty)?;
-        if empty && self.empty == Empty::Zeros {
-            let nothing = tell.results.query().empty();
-            tell.results.write_row(0, &bounds, &[], &nothing, tell.sink)?;
+        let windows: SmallVec<[Range<i64>; 1]> = self.window.ending_at(end).collect();
+        for panes in windows {
+            let bounds = bounds(&panes, self.early.then_some(true));
+            let empty = if self.single {
+                Sliding::tell_pane(&panes, &bounds, tell)?
+            } else {
+                self.tell_panes(&panes, &bounds, tell)?
+            };
+            self.count_empty(empty)?;
+            if empty && self.empty == Empty::Zeros {
+                let nothing = tell.results.query().empty();
+                tell.results.write_row(0, &bounds, &[], &nothing, tell.sink)?;
+            }
         }
         tell.sink.told(end);
         let next = self.window.next_end(end);
