@@ -538,6 +538,8 @@ impl Stage {
         if !self.course.is_marked() {
             self.tell_all(now, out)?;
         }
+        let absent = self.intake.iter().flat_map(Intake::absent);
+        self.notes.extend(absent.map(|name| format!("{name}: it is NULL in every row")));
         Ok(code)
     }
 
