@@ -643,7 +643,8 @@ impl Store {
 
     /// Bytes that all takes.
     fn bytes(&self) -> usize {
-        self.entries.len() * ENTRY_BYTES + self.key_bytes + self.groups.bytes()
+        let panes = self.touched.len() * TOUCHED_BYTES + self.apart.len() * APART_BYTES;
+        self.entries.len() * ENTRY_BYTES + self.key_bytes + self.groups.bytes() + panes
     }
 
     fn check_bytes(&self) -> Result<(), Full> {
@@ -755,6 +756,16 @@ pub struct Kept<'s> {
 /// Bytes that a key takes beside its panes: the entry, its place in the table and a long key.
 const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Place>() + 16;
 
+/// Bytes of a group's place in a pane of its key, and of the key's among those in the pane.
+const PANE_BYTES: usize = size_of::<(Pane, Group)>() + size_of::<Id>();
+
+/// Bytes that a pane takes beside the keys in it: half of a tree's node is empty, and the first
+/// keys take 32.
+const TOUCHED_BYTES: usize = 2 * size_of::<(Pane, Vec<Id>)>() + 32;
+
+/// Bytes of a pane that stands apart, here and where it waits, as half of a table may be empty.
+const APART_BYTES: usize = 3 * size_of::<((Id, Pane), Group)>();
+
 const _: () = assert!(size_of::<Entry>() == 64, "as its description says");
 
 #[inline]
@@ -795,7 +806,8 @@ pub struct Groups {
 impl Groups {
     fn new(empty: Vec<Aggregate>) -> Groups {
         let grows = empty.iter().any(Aggregate::grows);
-        let group_bytes = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
+        let cells: usize = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
+        let group_bytes = cells + PANE_BYTES;
         let (cells, free, marks) = (Vec::new(), Vec::new(), Vec::new());
         Groups { empty, cells, free, marks, heap_bytes: 0, grows, group_bytes }
     }
