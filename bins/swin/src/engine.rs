@@ -602,10 +602,12 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::query::Texts;
+    use crate::state::State;
     use crate::window::Aligned;
     use row::key;
     use row::time::TIME_MS_MAX;
     use row::value::Value;
+    use serde_json::{Value as Json, json};
 
     /// What was told: rows as `start..end key count`, with their partition unless it is 0, and
     /// times until which all was told as `| until`.
@@ -789,6 +791,68 @@ mod tests {
         engine.see_everywhere(1_000);
         engine.tell_due(&mut told).expect("results");
         assert_eq!(told.0, ["0 41 k 7", "| 988"]);
+    }
+
+    /// An entry of the state: its partition, key and value; none when it is gone.
+    type Entry = (usize, Json, Option<Json>);
+
+    /// What changed, the headers first as a head restores them.
+    fn stored(engine: &mut Engine) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut take = |partition, key, value| entries.push((partition, key, value));
+        State::new(Json::Null).store(engine, &mut take);
+        entries.sort_by_key(|(_, key, _)| !key.is_null());
+        entries
+    }
+
+    fn restore(engine: &mut Engine, partitions: usize, entries: &[Entry]) {
+        engine.track_changes();
+        engine.assign(partitions);
+        let mut state = State::new(Json::Null);
+        for (partition, key, value) in entries {
+            let value = value.as_ref().expect("nothing is gone");
+            state.load(engine, *partition, key, value).expect("it fits");
+        }
+        state.loaded(engine);
+    }
+
+    #[test]
+    fn a_restored_key_of_a_range_that_is_forgotten_leaves_no_entry() {
+        let mut first = engine(Window::Range(10), Empty::Silent, Some(0));
+        first.track_changes();
+        let mut told = Told::default();
+        for time in [0, 3, 5] {
+            feed(&mut first, 0, "k", time, &mut told).expect("it counts");
+        }
+        let mut entries = stored(&mut first);
+        // One of which nothing is left but that it was said.
+        entries.push((0, json!([["said"], null]), Some(json!({ "flag": true }))));
+        let mut second = engine(Window::Range(10), Empty::Silent, Some(0));
+        restore(&mut second, 1, &entries);
+        assert_eq!(second.keys(), 2);
+        for time in [100, 101] {
+            feed(&mut second, 0, "new", time, &mut told).expect("it counts");
+        }
+        assert_eq!(second.keys(), 1);
+        let kept: Vec<String> = stored(&mut second)
+            .iter()
+            .filter(|(_, key, value)| !key.is_null() && value.is_some())
+            .map(|(_, key, _)| key.to_string())
+            .collect();
+        assert_eq!(kept, [r#"[["new"],0]"#, r#"[["new"],1]"#]);
+    }
+
+    #[test]
+    fn what_one_partition_told_elsewhere_evicts_no_rows_of_another() {
+        let mut engine = engine(Window::Range(10), Empty::Silent, Some(0));
+        engine.assign(2);
+        engine.results.set_told(1, 1_000);
+        let mut told = Told::default();
+        for (partition, time) in [(0, 5), (1, 1_001), (0, 6)] {
+            feed(&mut engine, partition, "k", time, &mut told).expect("it counts");
+        }
+        engine.tell_all(0, &mut told).expect("results");
+        assert_eq!(told.0, ["5 k 1", "6 k 2", "1001 k 1 at 1"]);
     }
 
     #[test]
