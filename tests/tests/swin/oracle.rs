@@ -526,6 +526,8 @@ impl Oracle {
         }
         self.rows.retain(|counted| counted.row.partition == keep);
         self.move_time();
+        // A session that was held open from elsewhere ends.
+        self.close_sessions(self.watermark);
     }
 
     /// How many rows of the result there are so far.
