@@ -160,8 +160,8 @@ impl Stacks {
     }
 
     /// Merges the `panes` of `entry` into a new group. The ends of the panes never fall from call
-    /// to call, unless [`Stacks::clear`] was called between, and [`Stacks::change`] is for each pane before
-    /// them that changed.
+    /// to call, unless [`Stacks::clear`] was called between; [`Stacks::change`] was called for
+    /// those before the last end that changed.
     ///
     /// # Errors
     /// When a sum leaves 128 bits.
