@@ -8,6 +8,7 @@ use std::ops::Range;
 use row::key::Key;
 
 use crate::aggregate::Aggregate;
+use crate::grid::divisor;
 use crate::results::{Halt, Sink, Telling};
 use crate::slide::Stacks;
 use crate::sliding::bounds;
@@ -31,9 +32,9 @@ impl Blocks {
     /// No rows yet.
     #[must_use]
     pub fn new(rows: Rows) -> Blocks {
-        let pane_rows = divisor(rows.size.get(), rows.step.get());
-        let panes = |rows: u64| Pane::try_from(rows / pane_rows).unwrap_or(Pane::MAX);
-        let (size, step) = (panes(rows.size.get()), panes(rows.step.get()));
+        let pane_rows = divisor(rows.size, rows.step).get();
+        let (size, step) = (rows.size.get() / pane_rows, rows.step.get() / pane_rows);
+        let pane_rows = pane_rows.unsigned_abs();
         Blocks { pane_rows, size, step, stacks: Vec::new(), added: None }
     }
 
@@ -73,6 +74,10 @@ impl Blocks {
             let merged = self.window(id, &(pane + 1 - self.size..pane + 1), tell.store)?;
             Blocks::write(id, merged, tell)?;
             self.retire(id, pane + 1 + self.step - self.size, tell);
+        }
+        if !in_window {
+            // Of a gap the newest pane is enough to count on from.
+            self.retire(id, pane, tell);
         }
         Ok(in_window)
     }
@@ -157,6 +162,41 @@ fn rows_of(group: Group, store: &Store) -> u64 {
     extent.map_or(0, |(_, _, rows)| rows)
 }
 
-fn divisor(one: u64, other: u64) -> u64 {
-    if other == 0 { one } else { divisor(other, one % other) }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::query::{Query, Texts};
+    use crate::results::Results;
+    use crate::store::Limits;
+    use row::key;
+    use row::value::Value;
+
+    /// Takes nothing.
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn row(&mut self, _: usize, _: &[Value<'_>]) {}
+
+        fn told(&mut self, _: i64) {}
+    }
+
+    #[test]
+    fn rows_between_windows_take_no_memory() {
+        let query = Query::parse(&Texts { by: Some("k"), ..Texts::default() }).expect("a query");
+        let results = Results::new(query.with_extent());
+        let limits = Limits { keys: 9, bytes: 1 << 20 };
+        let mut store = Store::new(results.query().empty(), limits);
+        let mut blocks = Blocks::new("2/100".parse().expect("rows"));
+        let mut bytes = Vec::new();
+        key::push_text(b"k", 1, &mut bytes);
+        for at in 0..250 {
+            let group = blocks.touch(0, Key::new(&bytes), &mut store).expect("room");
+            store.groups_mut().get_mut(group)[1].extend(at);
+            let tell = &mut Telling { store: &mut store, results: &results, sink: &mut Nowhere };
+            let in_window = blocks.added(tell).expect("a result");
+            assert_eq!(in_window, at % 100 >= 98, "{at}");
+            let panes = store.ids().map(|id| store.entry(id).all_panes().count());
+            assert!(panes.sum::<usize>() <= 2, "{at}");
+        }
+    }
 }

@@ -668,7 +668,7 @@ impl Engine {
                 sessions.restored(id, first, group, &self.store);
             }
             (Kind::Ranges(ranges), Slot::Pane(pane), Some(group)) => {
-                ranges.restored(id, pane, group, &self.store);
+                ranges.restored(id, pane, group, &mut self.store);
             }
             (Kind::Ranges(ranges), Slot::Rest, _) => ranges.restored_flag(id),
             (Kind::Blocks(blocks), ..) => blocks.restored(id),
@@ -708,10 +708,12 @@ impl Engine {
 mod tests {
     use super::*;
     use crate::query::Texts;
+    use crate::state::State;
     use crate::window::Aligned;
     use row::key;
     use row::time::TIME_MS_MAX;
     use row::value::Value;
+    use serde_json::{Value as Json, json};
 
     /// What was told: rows as `start..end key count`, with their partition unless it is 0, and
     /// times until which all was told as `| until`.
@@ -856,6 +858,107 @@ mod tests {
         engine.tell_due(&mut told).expect("results");
         assert_eq!(told.0, ["0 10 a 1 at 1", "0 10 b 2 at 1", "| 10"]);
         assert_eq!(engine.closed_until(), Some(10));
+    }
+
+    #[test]
+    fn a_session_over_partitions_has_as_many_parts_as_there_are() {
+        // 1:  0     20     40     ...
+        // 0:     10     30     50 ...      each joins two of the other partition
+        let count = 2_000;
+        let mut engine = engine(Window::Session(10), Empty::Silent, Some(i64::MAX));
+        engine.assign(2);
+        let mut told = Told::default();
+        for at in (0..count).chain((0..count).map(|at| at + 2 * count)) {
+            for partition in [1, 0] {
+                let time = at * 20 + if partition == 0 { 10 } else { 0 };
+                feed(&mut engine, partition, "k", time, &mut told).expect("it counts");
+            }
+        }
+        engine.tell_all(0, &mut told).expect("results");
+        let from = 2 * count * 20;
+        let rows = [(0, count * 20), (from, from + count * 20)];
+        let rows =
+            rows.map(|(start, end)| [format!("{start} {end} k {}", 2 * count), format!("| {end}")]);
+        assert_eq!(told.0, rows.as_flattened());
+    }
+
+    #[test]
+    fn a_session_that_is_known_by_a_part_of_it_may_lose_this_part() {
+        // 0:  0          16 20
+        // 1:     8                24       together one, until the row at 12 makes one part of 0
+        let mut engine = engine(Window::Session(10), Empty::Silent, Some(11));
+        engine.assign(2);
+        let mut told = Told::default();
+        for (partition, time) in [(0, 0), (0, 16), (1, 8), (0, 20), (1, 24), (0, 31), (0, 12)] {
+            let fed = feed(&mut engine, partition, "k", time, &mut told);
+            assert_eq!((fed, told.0.len()), (Ok(()), 0), "{time}");
+            engine.tell_due(&mut told).expect("results");
+        }
+        engine.see_everywhere(1_000);
+        engine.tell_due(&mut told).expect("results");
+        assert_eq!(told.0, ["0 41 k 7", "| 988"]);
+    }
+
+    /// An entry of the state: its partition, key and value; none when it is gone.
+    type Entry = (usize, Json, Option<Json>);
+
+    /// What changed, the headers first as a head restores them.
+    fn stored(engine: &mut Engine) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        let mut take = |partition, key, value| entries.push((partition, key, value));
+        State::new(Json::Null).store(engine, &mut take);
+        entries.sort_by_key(|(_, key, _)| !key.is_null());
+        entries
+    }
+
+    fn restore(engine: &mut Engine, partitions: usize, entries: &[Entry]) {
+        engine.track_changes();
+        engine.assign(partitions);
+        let mut state = State::new(Json::Null);
+        for (partition, key, value) in entries {
+            let value = value.as_ref().expect("nothing is gone");
+            state.load(engine, *partition, key, value).expect("it fits");
+        }
+        state.loaded(engine);
+    }
+
+    #[test]
+    fn a_restored_key_of_a_range_that_is_forgotten_leaves_no_entry() {
+        let mut first = engine(Window::Range(10), Empty::Silent, Some(0));
+        first.track_changes();
+        let mut told = Told::default();
+        for time in [0, 3, 5] {
+            feed(&mut first, 0, "k", time, &mut told).expect("it counts");
+        }
+        let mut entries = stored(&mut first);
+        // One of which nothing is left but that it was said.
+        entries.push((0, json!([["said"], null]), Some(json!({ "flag": true }))));
+        let mut second = engine(Window::Range(10), Empty::Silent, Some(0));
+        restore(&mut second, 1, &entries);
+        assert_eq!(second.keys(), 2);
+        for time in [100, 101] {
+            feed(&mut second, 0, "new", time, &mut told).expect("it counts");
+        }
+        assert_eq!(second.keys(), 1);
+        let kept: Vec<String> = stored(&mut second)
+            .iter()
+            .filter(|(_, key, value)| !key.is_null() && value.is_some())
+            .map(|(_, key, _)| key.to_string())
+            .collect();
+        assert_eq!(kept, [r#"[["new"],0]"#, r#"[["new"],1]"#]);
+    }
+
+    #[test]
+    fn what_one_partition_told_elsewhere_evicts_no_rows_of_another() {
+        let mut engine = engine(Window::Range(10), Empty::Silent, Some(0));
+        engine.assign(2);
+        engine.results.set_told(1, 1_000);
+        let mut told = Told::default();
+        for (partition, time) in [(0, 5), (1, 1_001), (0, 6)] {
+            feed(&mut engine, partition, "k", time, &mut told).expect("it counts");
+        }
+        engine.tell_all(0, &mut told).expect("results");
+        assert_eq!(told.0, ["5 k 1", "6 k 2", "1001 k 1 at 1"]);
     }
 
     #[test]

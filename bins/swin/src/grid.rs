@@ -91,17 +91,17 @@ impl Grid {
         }
         // Windows of whole weeks start on the Monday from which the steps are counted.
         let first = if step.unit == Unit::Week { FIRST_MONDAY } else { 0 };
-        if let Ok(offset) = zone.to_fixed_offset() {
-            let origin = first * DAY_MS - i64::from(offset.seconds()) * 1_000;
-            return Ok(Grid::Fixed { origin, unit });
+        if let Some(offset_ms) = only_offset(zone) {
+            return Ok(Grid::Fixed { origin: first * DAY_MS - offset_ms, unit });
         }
         match NonZeroI64::new(unit.get() / DAY_MS) {
             Some(unit) if size.is_calendar() && step.is_calendar() => {
                 Ok(Grid::Days { zone: zone.clone(), origin: first, unit })
             }
-            _ => Err("in a zone with summer time, size and step are both days or weeks, or both \
-                      shorter: a day may have 23 or 25 hours there"
-                .to_owned()),
+            _ => Err(format!(
+                "size and step are both days or weeks, or both shorter: {}",
+                why_days_differ(zone)
+            )),
         }
     }
 
@@ -163,6 +163,30 @@ impl Grid {
     }
 }
 
+/// The offset of a zone from UTC in milliseconds, if it never had another.
+fn only_offset(zone: &TimeZone) -> Option<i64> {
+    let changed =
+        zone.to_fixed_offset().is_err() && zone.preceding(Timestamp::MAX).next().is_some();
+    let offset = zone.to_offset(Timestamp::UNIX_EPOCH);
+    (!changed).then(|| i64::from(offset.seconds()) * 1_000)
+}
+
+/// Why some days of a zone are not 24 hours long.
+fn why_days_differ(zone: &TimeZone) -> String {
+    let last = zone.preceding(Timestamp::MAX).next();
+    let year = last.map(|last| last.offset().to_datetime(last.timestamp()).year());
+    match (zone.iana_name(), year) {
+        // A rule goes on for ever.
+        (Some(name), Some(year)) if year < 9_000 => {
+            format!(
+                "the clocks of {name} were set, the last time in {year}, and not all its days \
+                     have 24 hours"
+            )
+        }
+        _ => "in a zone with summer time a day may have 23 or 25 hours".to_owned(),
+    }
+}
+
 /// The day that `time` is in, counted from 1970-01-01. Beyond the years that a calendar knows,
 /// days are those of UTC.
 fn day_of(time: i64, zone: &TimeZone) -> i64 {
@@ -179,7 +203,9 @@ fn start_of_day(day: i64, zone: &TimeZone) -> i64 {
     start.map_or(day.saturating_mul(DAY_MS), |start| start.timestamp().as_millisecond())
 }
 
-fn divisor(one: NonZeroI64, other: NonZeroI64) -> NonZeroI64 {
+/// The greatest common divisor of two numbers above zero (Euclid).
+#[must_use]
+pub fn divisor(one: NonZeroI64, other: NonZeroI64) -> NonZeroI64 {
     match NonZeroI64::new(one.get() % other.get()) {
         None => other,
         Some(rest) => divisor(other, rest),
@@ -251,5 +277,17 @@ mod tests {
         assert!(Grid::of(hour, day, &berlin()).is_err());
         assert!(Grid::of(day, hour, &TimeZone::UTC).is_ok());
         assert!(Grid::of(hour, hour, &berlin()).is_ok());
+    }
+
+    #[test]
+    fn hours_and_days_mix_where_clocks_were_never_set() {
+        let (day, hour) = (length(DAY_MS, Unit::Day), length(HOUR_MS, Unit::Hour));
+        let of = |name: &str| Grid::of(day, hour, &row::time::zone(name).expect("a zone"));
+        assert_eq!(of("Etc/GMT-5"), Ok(Grid::Fixed { origin: -5 * HOUR_MS, unit: hour.ms }));
+        assert_eq!(of("Etc/UTC"), of("UTC"));
+        let refused = of("Asia/Kolkata").expect_err("its clocks were set");
+        assert!(refused.contains("Asia/Kolkata were set, the last time in 1945"), "{refused}");
+        let refused = of("Europe/Berlin").expect_err("its clocks are set");
+        assert!(refused.contains("23 or 25"), "{refused}");
     }
 }

@@ -1,10 +1,10 @@
 //! From lines to what the engine counts: the query, compiled once the schema is known.
 
 use row::expr::{self, Expr};
-use row::field::{Bad, Reader, Row};
+use row::field::{Bad, Fields as _, Reader, Row};
 use row::key::{self, Key};
 use row::plain::{Line, Plain};
-use row::schema::Schema;
+use row::schema::{Column, Schema};
 use row::sql::{Item, Refused};
 use row::time::{Clock, TIME_MS_MAX};
 use row::value::{Fault, Number, Value};
@@ -19,6 +19,32 @@ pub struct Intake {
     asked: Asked,
     /// How plain lines are read, when a query asks for nothing but their columns.
     plain: Option<Plain>,
+    absent: Absent,
+}
+
+/// The members of JSON rows that are asked for and have been NULL in all rows.
+#[derive(Debug, Default)]
+struct Absent {
+    columns: Vec<(u16, String)>,
+    /// Whether there have been rows.
+    rows: bool,
+}
+
+impl Absent {
+    /// An expression asks for `name`, in this slot.
+    fn ask(&mut self, name: &str, slot: u16, schema: &Schema) {
+        let may_be_absent = matches!(schema.column(name), Ok(Column::Path(_)));
+        if may_be_absent && !self.columns.iter().any(|(known, _)| *known == slot) {
+            self.columns.push((slot, name.to_owned()));
+        }
+    }
+
+    /// A row came, while not all had been there yet.
+    #[cold]
+    fn see(&mut self, row: Row<'_>) {
+        self.rows = true;
+        self.columns.retain(|&(slot, _)| row.field(slot).is_null());
+    }
 }
 
 /// What is asked of every row.
@@ -104,8 +130,13 @@ impl Intake {
         schema: Schema,
     ) -> Result<Intake, (String, String)> {
         let mut reader = Reader::new(schema);
+        let mut absent = Absent::default();
         let mut compile = |item: &Item, option: &str| {
-            let mut scope = RowScope(|name: &str| reader.slot(name));
+            let mut scope = RowScope(|name: &str| {
+                let slot = reader.slot(name)?;
+                absent.ask(name, slot, reader.schema());
+                Ok(slot)
+            });
             let compiled = expr::compile(&item.ast, &item.text, &mut scope);
             compiled.map_err(|refused: Refused| (option.to_owned(), refused.to_string()))
         };
@@ -152,7 +183,14 @@ impl Intake {
             each,
         };
         let plain = asked.plain(&reader);
-        Ok(Intake { reader, asked, plain })
+        Ok(Intake { reader, asked, plain, absent })
+    }
+
+    /// The columns that were NULL in every row, when there were rows: of JSON these may be
+    /// misspelt.
+    pub fn absent(&self) -> impl Iterator<Item = &str> {
+        let columns = self.absent.columns.iter().filter(|_| self.absent.rows);
+        columns.map(|(_, name)| name.as_str())
     }
 
     /// Whether keys stand in lines as they are, and are quickly found there.
@@ -168,6 +206,9 @@ impl Intake {
     #[inline]
     pub fn read<'r>(&'r mut self, line: &'r [u8]) -> Result<Taken<'r>, Bad> {
         let row = self.reader.read(line)?;
+        if !self.absent.columns.is_empty() {
+            self.absent.see(row);
+        }
         Ok(Taken { asked: &self.asked, row })
     }
 

@@ -134,7 +134,8 @@ pub struct Args {
     #[arg(long = "where", value_name = "EXPR")]
     filter: Option<String>,
 
-    /// Only results for which this is true are written
+    /// Only results for which this is true are written: over keys, aggregates and their names, and
+    /// the columns of the window, whose times are milliseconds
     #[arg(long, value_name = "EXPR")]
     having: Option<String>,
 
@@ -429,13 +430,14 @@ impl Args {
         lengths.any(|length| length.unit.is_calendar())
     }
 
-    fn query(&self) -> Result<Query> {
+    fn query(&self, window: Option<&Window>) -> Result<Query> {
         let texts = Texts {
             by: self.by.as_deref(),
             filter: self.filter.as_deref(),
             having: self.having.as_deref(),
             aggregates: self.aggregates.iter().map(String::as_str).collect(),
             each: self.each,
+            bounds: self.bounds(window),
         };
         Query::parse(&texts).map_err(|(option, reason)| Error::caller(option, reason))
     }
@@ -561,7 +563,7 @@ impl Args {
     pub fn assemble(&self, terminal: bool) -> Result<(Stage, Output)> {
         let window = self.window()?;
         self.check(window.as_ref())?;
-        let query = self.query()?;
+        let query = self.query(window.as_ref())?;
         let out = self.output(window.as_ref(), &query, terminal)?;
         let mut stage = self.stage(window, query)?;
         stage.compile_early()?;

@@ -26,6 +26,8 @@ pub struct Texts<'a> {
     pub aggregates: Vec<&'a str>,
     /// `--each`: rows come out, and no aggregates.
     pub each: bool,
+    /// The columns that say which window a result is of.
+    pub bounds: &'a [&'a str],
 }
 
 /// A query over rows whose schema is not known yet.
@@ -83,6 +85,7 @@ type Reading = (usize, Measure);
 /// Makes the columns that come out from keys and aggregates.
 #[derive(Clone, Debug)]
 struct Finish {
+    bounds: usize,
     keys: usize,
     readings: Vec<Reading>,
     outputs: Vec<Expr>,
@@ -93,6 +96,7 @@ struct Finish {
 
 impl Finish {
     fn new(
+        bounds: usize,
         keys: usize,
         readings: Vec<Reading>,
         outputs: Vec<Expr>,
@@ -102,7 +106,8 @@ impl Finish {
             let slot = usize::from(output.as_slot()?);
             readings.get(slot.checked_sub(keys)?).copied()
         };
-        Finish { bare: outputs.iter().map(bare).collect(), keys, readings, outputs, having }
+        let bare = outputs.iter().map(bare).collect();
+        Finish { bounds, keys, readings, outputs, bare, having }
     }
 }
 
@@ -120,7 +125,7 @@ impl Query {
         keys.iter().try_for_each(check_over_rows).map_err(blame("--by"))?;
         let filter = texts.filter.map(sql::item).transpose().map_err(blame("--where"))?;
         filter.iter().try_for_each(check_over_rows).map_err(blame("--where"))?;
-        let mut scope = ResultScope::new(&keys);
+        let mut scope = ResultScope::new(&keys, texts.bounds);
         let each = texts.each.then(|| scope.each(&texts.aggregates)).transpose()?;
         let default: &[&str] = if texts.each { &[] } else { &["count(*)"] };
         let given = !texts.each && !texts.aggregates.is_empty();
@@ -138,7 +143,8 @@ impl Query {
         });
         let having = having.transpose().map_err(blame("--having"))?;
         let ResultScope { names, conditions, arguments, aggregates, readings, outputs, .. } = scope;
-        let finish = Finish::new(keys.len(), readings, outputs, having);
+        let bounds = texts.bounds.len();
+        let finish = Finish::new(bounds, keys.len(), readings, outputs, having);
         if let Some(name) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))
         {
             let reason = "two columns have this name; give one another with AS";
@@ -210,20 +216,23 @@ impl Query {
         row: &mut Vec<Value<'r>>,
     ) -> Result<bool, Fault> {
         let first_key = row.len() - self.finish.keys;
+        let first_bound = first_key - self.finish.bounds;
         let readings = self.finish.readings.as_slice();
         for (output, bare) in self.finish.outputs.iter().zip(&self.finish.bare) {
             let value = if let &Some((at, measure)) = bare {
                 aggregates[at].measure(measure)
             } else {
-                let (keys, outputs) = row[first_key..].split_at(self.finish.keys);
-                let results = Results { keys, aggregates, readings, outputs };
+                let (bounds, columns) = row[first_bound..].split_at(self.finish.bounds);
+                let (keys, outputs) = columns.split_at(self.finish.keys);
+                let results = Results { bounds, keys, aggregates, readings, outputs };
                 output.value(results)?.into_owned()
             };
             row.push(value);
         }
         let Some(having) = &self.finish.having else { return Ok(true) };
-        let (keys, outputs) = row[first_key..].split_at(self.finish.keys);
-        let results = Results { keys, aggregates, readings, outputs };
+        let (bounds, columns) = row[first_bound..].split_at(self.finish.bounds);
+        let (keys, outputs) = columns.split_at(self.finish.keys);
+        let results = Results { bounds, keys, aggregates, readings, outputs };
         Ok(having.truth(results)? == Some(true))
     }
 }
@@ -234,9 +243,10 @@ fn list_of(items: &[Item]) -> String {
 }
 
 /// Slots of a result: keys, then what is read from aggregates, then from the top down the columns
-/// that come out.
+/// of the window and those that come out.
 #[derive(Clone, Copy)]
 struct Results<'r> {
+    bounds: &'r [Value<'r>],
     keys: &'r [Value<'r>],
     aggregates: &'r [Aggregate],
     readings: &'r [Reading],
@@ -252,7 +262,11 @@ impl<'r> Fields<'r> for Results<'r> {
         } else if let Some(&(at, measure)) = self.readings.get(slot - self.keys.len()) {
             self.aggregates[at].measure(measure)
         } else {
-            self.outputs.get(from_top).map_or(Value::Null, Value::as_borrowed)
+            let column = match from_top.checked_sub(self.bounds.len()) {
+                Some(output) => self.outputs.get(output),
+                None => self.bounds.get(from_top),
+            };
+            column.map_or(Value::Null, Value::as_borrowed)
         }
     }
 
@@ -287,6 +301,7 @@ fn check_over_rows(item: &Item) -> Result<(), Refused> {
 
 /// The names that expressions over results may use.
 struct ResultScope {
+    bounds: Vec<String>,
     keys: Vec<(Ast, String)>,
     conditions: Vec<Item>,
     arguments: Vec<Argument>,
@@ -298,12 +313,13 @@ struct ResultScope {
 }
 
 impl ResultScope {
-    fn new(keys: &[Item]) -> ResultScope {
+    fn new(keys: &[Item], bounds: &[&str]) -> ResultScope {
         let keys: Vec<_> = keys
             .iter()
             .map(|key| (key.ast.clone(), key.name.clone().unwrap_or_else(|| name_of(&key.ast))))
             .collect();
         ResultScope {
+            bounds: bounds.iter().map(|name| (*name).to_owned()).collect(),
             names: keys.iter().map(|(_, name)| name.clone()).collect(),
             keys,
             conditions: Vec::new(),
@@ -391,9 +407,13 @@ impl Scope for ResultScope {
             return slot_of(slot);
         }
         if let Some(output) = self.names[keys..].iter().position(|known| known == name) {
-            return slot_of(output).map(|slot| u16::MAX - slot);
+            return slot_of(self.bounds.len() + output).map(|slot| u16::MAX - slot);
         }
-        let known = if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") };
+        if let Some(bound) = self.bounds.iter().position(|known| known == name) {
+            return slot_of(bound).map(|slot| u16::MAX - slot);
+        }
+        let known = [self.bounds.as_slice(), &self.names].concat().join(", ");
+        let known = if known.is_empty() { "none".to_owned() } else { known };
         Err(format!(
             "{name} is neither a key nor inside an aggregate; results have the columns {known}"
         ))
@@ -665,6 +685,28 @@ mod tests {
         assert_eq!(row[2..], [Value::Float(3.0)]);
         let mut row = vec![Value::Text(b"y"[..].into())];
         assert_eq!(query.finish(&aggregates, &mut row), Ok(false));
+    }
+
+    #[test]
+    fn the_columns_of_the_window_are_columns_of_results() {
+        let texts = Texts {
+            bounds: &["window_start", "window_end"],
+            ..query(
+                "k",
+                Some("n > 1 and window_end < 100"),
+                &["count(*) as n", "window_end - 1 as last"],
+            )
+        };
+        let query = Query::parse(&texts).expect("a query");
+        let mut aggregates = query.empty();
+        (0..2).for_each(|_| aggregates[0].count());
+        for (end, passes) in [(99, true), (100, false)] {
+            let mut row = vec![Value::Int(90), Value::Int(end), Value::Text(b"x"[..].into())];
+            assert_eq!(query.finish(&aggregates, &mut row), Ok(passes));
+            assert_eq!(row[3..], [Value::Int(2), Value::Int(end - 1)]);
+        }
+        let refused = Query::parse(&Texts { having: Some("nobody > 1"), ..texts }).expect_err("no");
+        assert!(refused.1.contains("columns window_start, window_end, k, n, last"), "{refused:?}");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! For every row, the rows of its key in the time before it.
 //!
 //! Rows are looked at in the order of their times: those that others may still come before wait.
-//! The rows of a key that have been looked at are panes, numbered in that order; the numbers of
-//! those that wait are far above.
+//! The rows of a key that have been looked at are panes, numbered in that order; those that wait
+//! stand apart, and their numbers are far above.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -27,11 +27,20 @@ pub struct Ranges {
     /// window empty.
     once: bool,
     waiting: BTreeMap<Stamp, Id>,
-    stacks: Vec<Stacks>,
+    keys: Vec<Rows>,
     /// When to look whether a key still has rows that may be in a window.
     expiry: BinaryHeap<Reverse<(i64, Id)>>,
     /// The row that was added last, when it does not have to wait.
     added: Option<(Id, i64)>,
+}
+
+/// The rows of a key in a partition.
+#[derive(Debug, Default)]
+struct Rows {
+    /// Those that have been looked at, merged.
+    stacks: Stacks,
+    /// How many wait.
+    waiting: usize,
 }
 
 impl Ranges {
@@ -42,7 +51,7 @@ impl Ranges {
             width,
             once,
             waiting: BTreeMap::new(),
-            stacks: Vec::new(),
+            keys: Vec::new(),
             expiry: BinaryHeap::new(),
             added: None,
         }
@@ -75,14 +84,21 @@ impl Ranges {
             return Ok(store.touch_own(id, next_number(id, store))?.group);
         }
         self.added = None;
-        self.waiting.insert(stamp, id);
         let number = WAITING + i64::try_from(stamp.arrival).unwrap_or_default();
-        Ok(store.touch_own(id, number)?.group)
+        let group = store.touch_own(id, number)?.group;
+        self.wait(id, number, stamp, store);
+        Ok(group)
+    }
+
+    fn wait(&mut self, id: Id, number: Pane, stamp: Stamp, store: &mut Store) {
+        store.set_apart(id, number);
+        self.waiting.insert(stamp, id);
+        self.keys[id as usize].waiting += 1;
     }
 
     fn enter(&mut self, id: Id, new: bool, time: i64) {
-        if self.stacks.len() <= id as usize {
-            self.stacks.resize_with(id as usize + 1, Stacks::default);
+        if self.keys.len() <= id as usize {
+            self.keys.resize_with(id as usize + 1, Rows::default);
         }
         if new {
             self.expiry.push(Reverse((time.saturating_add(self.width), id)));
@@ -110,9 +126,9 @@ impl Ranges {
         {
             let (stamp, id) = first.remove_entry();
             let waited = WAITING + i64::try_from(stamp.arrival).unwrap_or_default();
-            let number = next_number(id, tell.store);
-            if let Some(group) = tell.store.cut(id, waited) {
-                let touch = tell.store.touch_own(id, number)?;
+            self.keys[id as usize].waiting -= 1;
+            if let Some(group) = tell.store.take_apart(id, waited) {
+                let touch = tell.store.touch_own(id, next_number(id, tell.store))?;
                 tell.store.groups_mut().merge(touch.group, group)?;
                 tell.store.let_go(id, waited, group);
             }
@@ -128,10 +144,11 @@ impl Ranges {
         for &id in &ids {
             self.evict(id, time.saturating_sub(self.width), tell.store);
             let (entry, groups) = tell.store.entry_and_groups(id);
-            let oldest = entry.oldest().map(|(pane, _)| pane).filter(|&pane| pane < WAITING);
-            let Some(oldest) = oldest else { continue };
-            let panes = oldest..next_of(entry.all_panes());
-            let window = self.stacks[id as usize].merge(entry, groups, &panes)?;
+            let (Some((oldest, _)), Some((newest, _))) = (entry.oldest(), entry.newest()) else {
+                continue;
+            };
+            let stacks = &mut self.keys[id as usize].stacks;
+            let window = stacks.merge(entry, groups, &(oldest..newest + 1))?;
             match &mut merged {
                 None => merged = Some((id, groups.get(window).to_vec())),
                 Some((_, merged)) => merge(merged, groups.get(window))?,
@@ -173,15 +190,14 @@ impl Ranges {
     /// Lets the rows of a key before `from` go that no window to come has.
     fn evict(&mut self, id: Id, from: i64, store: &mut Store) {
         while let Some((pane, group)) = store.entry(id).oldest()
-            && pane < WAITING
             && time_of(group, store) < from
         {
             store.cut(id, pane);
             store.let_go(id, pane, group);
         }
         // Numbers begin anew then, and what was merged has the old ones.
-        if next_number(id, store) == 0 {
-            self.stacks[id as usize].clear(store.groups_mut());
+        if store.entry(id).newest().is_none() {
+            self.keys[id as usize].stacks.clear(store.groups_mut());
         }
     }
 
@@ -196,13 +212,14 @@ impl Ranges {
                 continue;
             }
             self.evict(id, now.saturating_sub(self.width), store);
-            let newest = store.entry(id).all_panes().next_back();
-            if let Some((_, group)) = newest {
-                let end = time_of(group, store).saturating_add(self.width);
+            let newest = store.entry(id).newest().map(|(_, group)| time_of(group, store));
+            // What waits is later than now.
+            let waits = (self.keys[id as usize].waiting > 0).then_some(now);
+            if let Some(time) = newest.or(waits) {
+                let end = time.saturating_add(self.width);
                 self.expiry.push(Reverse((end.max(now), id)));
                 continue;
             }
-            self.stacks[id as usize].clear(store.groups_mut());
             store.set_rest(id, Rest::default());
             store.remove(id);
         }
@@ -214,12 +231,12 @@ impl Ranges {
     }
 
     /// A snapshot has a row of this key: its time, and whether it waits.
-    pub fn restored(&mut self, id: Id, pane: Pane, group: Group, store: &Store) {
+    pub fn restored(&mut self, id: Id, pane: Pane, group: Group, store: &mut Store) {
         let time = time_of(group, store);
         self.enter(id, true, time);
         if pane >= WAITING {
             let arrival = (pane - WAITING).unsigned_abs();
-            self.waiting.insert(Stamp { time, arrival }, id);
+            self.wait(id, pane, Stamp { time, arrival }, store);
         }
     }
 }
@@ -232,11 +249,7 @@ fn time_of(group: Group, store: &Store) -> i64 {
 
 /// The number of the next row that is looked at.
 fn next_number(id: Id, store: &Store) -> Pane {
-    next_of(store.entry(id).all_panes())
-}
-
-fn next_of(panes: impl DoubleEndedIterator<Item = (Pane, Group)>) -> Pane {
-    panes.rev().map(|(pane, _)| pane).find(|&pane| pane < WAITING).map_or(0, |pane| pane + 1)
+    store.entry(id).newest().map_or(0, |(newest, _)| newest + 1)
 }
 
 /// Notes whether a result passes, and holds it back when it was said already.
@@ -257,5 +270,30 @@ impl<S: Sink> Sink for Held<'_, S> {
 
     fn told(&mut self, until: i64) {
         self.sink.told(until);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Function;
+    use crate::store::Limits;
+
+    #[test]
+    fn rows_that_wait_are_not_among_those_that_were_looked_at() {
+        let limits = Limits { keys: 9, bytes: 1 << 20 };
+        let mut store = Store::new(vec![Function::Extent.empty()], limits);
+        let mut ranges = Ranges::new(10, false);
+        let key = Key::of_text(b"k");
+        for (arrival, time) in (0..).zip([70, 50, 60, 50]) {
+            let stamp = Stamp { time, arrival };
+            let group = ranges.touch(0, key, (stamp, 0), &mut store).expect("room");
+            store.groups_mut().get_mut(group)[0].extend(time);
+        }
+        let id = store.find(0, key).expect("the key is there");
+        // However many there are, one more is found and taken without a look at the others.
+        assert_eq!((store.entry(id).all_panes().count(), ranges.due()), (0, 50));
+        ranges.expire(1_000, &mut store);
+        assert!(store.has(id), "a key is not forgotten while a row of it waits");
     }
 }

@@ -187,9 +187,21 @@ impl Running {
         tell: &mut Telling<'_, S>,
     ) -> Result<(), Halt> {
         self.totals.fold(to, self.expiry, tell.store)?;
+        // The last change of a key is written also when time has jumped over its end.
+        if self.changes {
+            self.write(until, end, tell)?;
+        }
         if let Some(expiry) = self.expiry {
             self.totals.forget(tell.store, |id, store| expiry.of(last_seen(id, store)) <= until);
         }
+        if !self.changes {
+            self.write(until, end, tell)?;
+        }
+        tell.sink.told(until);
+        Ok(())
+    }
+
+    fn write<S: Sink>(&self, until: i64, end: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
         let results = self.totals.results(self.changes, tell.store);
         tell.write(&results, end, &[Value::Int(until)])?;
         if self.changes {
@@ -197,7 +209,6 @@ impl Running {
                 tell.store.set_rest(id, Rest { group: Some(group), flag: false });
             }
         }
-        tell.sink.told(until);
         Ok(())
     }
 

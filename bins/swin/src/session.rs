@@ -4,7 +4,7 @@
 //! of the same key in other partitions that are no more than the gap away belong to it.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::ops::Range;
 
 use row::key::Key;
@@ -33,6 +33,35 @@ struct Whole {
     /// From the first row to the gap after the last.
     span: Range<i64>,
     parts: Vec<(Id, Pane, Group)>,
+}
+
+impl Whole {
+    /// Takes in what a partition has that is near, before and after the sessions that are `known`
+    /// of it: sessions of one partition are apart, so these stand side by side.
+    fn grow(&mut self, id: Id, known: &mut Range<Pane>, gap: i64, store: &Store) {
+        let end = |group| last_of(group, store).saturating_add(gap);
+        for (pane, group) in store.entry(id).panes(Pane::MIN..known.start).rev() {
+            if end(group) < self.span.start {
+                break;
+            }
+            known.start = pane;
+            self.add(id, pane, group, end(group));
+        }
+        for (pane, group) in store.entry(id).panes(known.end..self.span.end.saturating_add(1)) {
+            known.end = pane + 1;
+            self.add(id, pane, group, end(group));
+        }
+    }
+
+    fn add(&mut self, id: Id, first: Pane, group: Group, end: i64) {
+        self.span = self.span.start.min(first)..self.span.end.max(end);
+        self.parts.push((id, first, group));
+    }
+
+    /// The parts by their names, to be known again.
+    fn names(&self) -> impl Iterator<Item = (Id, Pane)> {
+        self.parts.iter().map(|&(id, first, _)| (id, first))
+    }
 }
 
 impl Sessions {
@@ -98,7 +127,8 @@ impl Sessions {
         let near = self.near(id, time, store);
         let first = near.first().map_or(time, |&(first, _)| first.min(time));
         let touch = store.touch_own(id, first)?;
-        if touch.new_pane {
+        // What is made of several may be one that `close` looks at by another of them alone.
+        if touch.new_pane || near.len() > 1 {
             self.ends.push(Reverse((time.saturating_add(self.gap), id, first)));
         }
         for (pane, group) in near {
@@ -113,10 +143,9 @@ impl Sessions {
 
     /// The sessions of a key that a row at `time` would belong to, oldest first.
     fn near(&self, id: Id, time: i64, store: &Store) -> SmallVec<[(Pane, Group); 4]> {
-        let until = time.saturating_add(self.gap);
-        let newest_first = store.entry(id).all_panes().rev();
-        let near = newest_first
-            .skip_while(|&(first, _)| first > until)
+        let from = store.entry(id).panes(Pane::MIN..time.saturating_add(self.gap + 1));
+        let near = from
+            .rev()
             .take_while(|&(_, group)| last_of(group, store).saturating_add(self.gap) >= time);
         let mut near: SmallVec<_> = near.collect();
         near.reverse();
@@ -128,30 +157,39 @@ impl Sessions {
     /// # Errors
     /// When a result has no value.
     pub fn close<S: Sink>(&mut self, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
+        let closed = self.take(time, tell.store);
+        if closed.is_empty() {
+            return Ok(());
+        }
+        self.write_final(closed, time - 1, tell)
+    }
+
+    /// Takes the sessions that end before `time` off their keys, in the order of results.
+    fn take(&mut self, time: i64, store: &mut Store) -> Vec<Whole> {
         let mut closed = Vec::new();
+        let mut open = HashSet::new();
         while let Some(&Reverse((end, id, first))) = self.ends.peek()
             && end < time
         {
             self.ends.pop();
-            let store = &mut *tell.store;
+            // One part is enough to look at the whole again.
+            if open.contains(&(id, first)) {
+                continue;
+            }
             let Some((_, group)) = store.entry(id).panes(first..first + 1).next() else { continue };
             let whole = self.whole((id, first, group), store);
             if whole.span.end >= time {
                 self.ends.push(Reverse((whole.span.end, id, first)));
+                open.extend(whole.names());
                 continue;
             }
-            for &(id, pane, _) in &whole.parts {
+            for (id, pane) in whole.names() {
                 store.cut(id, pane);
             }
             closed.push(whole);
         }
-        self.write(&mut closed, Some(true), time, tell)?;
-        for whole in closed {
-            for (id, pane, group) in whole.parts {
-                tell.let_go(id, pane, group);
-            }
-        }
-        Ok(())
+        sort(&mut closed, store);
+        closed
     }
 
     /// Writes, before they end, the sessions that began before `time`.
@@ -160,43 +198,52 @@ impl Sessions {
     /// When a result has no value.
     pub fn early<S: Sink>(&mut self, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
         let mut open = Vec::new();
+        let mut seen = HashSet::new();
         for id in tell.store.ids() {
             for (first, group) in tell.store.entry(id).all_panes() {
+                // Each of its parts leads to the whole.
+                if seen.contains(&(id, first)) {
+                    continue;
+                }
                 let whole = self.whole((id, first, group), tell.store);
-                // Each of its parts leads to the whole; the lowest one writes it.
-                if whole
-                    .parts
-                    .first()
-                    .is_some_and(|&(lowest, pane, _)| (lowest, pane) == (id, first))
-                    && whole.span.start < time
-                {
+                if whole.parts.len() > 1 {
+                    seen.extend(whole.names());
+                }
+                if whole.span.start < time {
                     open.push(whole);
                 }
             }
         }
-        self.write(&mut open, Some(false), time, tell)
+        sort(&mut open, tell.store);
+        self.write(&open, false, tell)
     }
 
     fn write<S: Sink>(
         &self,
-        sessions: &mut [Whole],
-        is_final: Option<bool>,
-        time: i64,
+        sessions: &[Whole],
+        is_final: bool,
         tell: &mut Telling<'_, S>,
     ) -> Result<(), Halt> {
-        sessions.sort_by(|one, other| {
-            let by_key = || tell.store.order(one.parts[0].0, other.parts[0].0);
-            let span = |whole: &Whole| (whole.span.end, whole.span.start);
-            span(one).cmp(&span(other)).then_with(by_key)
-        });
-        for whole in &*sessions {
+        for whole in sessions {
             let parts: Vec<(Id, Group)> =
                 whole.parts.iter().map(|&(id, _, group)| (id, group)).collect();
-            let bounds = bounds(&whole.span, is_final.filter(|_| self.early));
+            let bounds = bounds(&whole.span, self.early.then_some(is_final));
             tell.results.write_parts(tell.store, &parts, &bounds, tell.sink)?;
         }
-        if !sessions.is_empty() && is_final == Some(true) {
-            tell.sink.told(time - 1);
+        Ok(())
+    }
+
+    /// Writes sessions that were taken off their keys, the last ones until `told`.
+    fn write_final<S: Sink>(
+        &self,
+        closed: Vec<Whole>,
+        told: i64,
+        tell: &mut Telling<'_, S>,
+    ) -> Result<(), Halt> {
+        self.write(&closed, true, tell)?;
+        tell.sink.told(told);
+        for (id, pane, group) in closed.into_iter().flat_map(|whole| whole.parts) {
+            tell.let_go(id, pane, group);
         }
         Ok(())
     }
@@ -206,8 +253,12 @@ impl Sessions {
     /// # Errors
     /// When a result has no value.
     pub fn close_all<S: Sink>(&mut self, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
-        while let Some(&Reverse((end, ..))) = self.ends.peek() {
-            self.close(end.saturating_add(1), tell)?;
+        let mut closed = self.take(i64::MAX, tell.store).into_iter().peekable();
+        while let Some(first) = closed.next() {
+            let end = first.span.end;
+            let mut same = vec![first];
+            same.extend(std::iter::from_fn(|| closed.next_if(|next| next.span.end == end)));
+            self.write_final(same, end, tell)?;
         }
         Ok(())
     }
@@ -216,26 +267,19 @@ impl Sessions {
     /// of other partitions that are near, until none is.
     fn whole(&self, part: (Id, Pane, Group), store: &Store) -> Whole {
         let (id, first, group) = part;
-        let end = |group| last_of(group, store).saturating_add(self.gap);
-        let mut whole = Whole { span: first..end(group), parts: vec![part] };
+        let end = last_of(group, store).saturating_add(self.gap);
+        let mut whole = Whole { span: first..end, parts: vec![part] };
         let siblings = store.siblings(id);
         if siblings.len() == 1 {
             return whole;
         }
-        let mut grown = true;
-        while std::mem::take(&mut grown) {
-            for &sibling in &siblings {
-                for (pane, group) in store.entry(sibling).all_panes() {
-                    let near = pane <= whole.span.end && end(group) >= whole.span.start;
-                    let known =
-                        whole.parts.iter().any(|&(id, first, _)| (id, first) == (sibling, pane));
-                    if near && !known {
-                        whole.span.start = whole.span.start.min(pane);
-                        whole.span.end = whole.span.end.max(end(group));
-                        whole.parts.push((sibling, pane, group));
-                        grown = true;
-                    }
-                }
+        let beyond = end.saturating_add(1);
+        let known = |&sibling: &Id| if sibling == id { first..first + 1 } else { beyond..beyond };
+        let mut known: SmallVec<[Range<Pane>; 4]> = siblings.iter().map(known).collect();
+        let mut before = 0;
+        while std::mem::replace(&mut before, whole.parts.len()) < whole.parts.len() {
+            for (&sibling, known) in siblings.iter().zip(&mut known) {
+                whole.grow(sibling, known, self.gap, store);
             }
         }
         let place = |&(id, pane, _): &(Id, Pane, Group)| (store.entry(id).partition, pane);
@@ -248,6 +292,15 @@ impl Sessions {
         let end = last_of(group, store).saturating_add(self.gap);
         self.ends.push(Reverse((end, id, first)));
     }
+}
+
+/// Sorts sessions by their end, their start and their key.
+fn sort(sessions: &mut [Whole], store: &Store) {
+    sessions.sort_by(|one, other| {
+        let by_key = || store.order(one.parts[0].0, other.parts[0].0);
+        let span = |whole: &Whole| (whole.span.end, whole.span.start);
+        span(one).cmp(&span(other)).then_with(by_key)
+    });
 }
 
 /// The last time of a session.

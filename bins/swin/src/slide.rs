@@ -40,16 +40,16 @@ impl Members {
     #[inline]
     pub fn changed(&mut self, id: Id, pane: Pane, new_pane: bool, groups: &mut Groups) {
         if pane < self.entered {
-            self.change(id, new_pane, groups);
+            self.change(id, pane, new_pane, groups);
         }
     }
 
     #[cold]
-    fn change(&mut self, id: Id, new_pane: bool, groups: &mut Groups) {
+    fn change(&mut self, id: Id, pane: Pane, new_pane: bool, groups: &mut Groups) {
         if new_pane {
             self.enter(id);
         }
-        self.stacks[id as usize].clear(groups);
+        self.stacks[id as usize].change(pane, groups);
     }
 
     fn enter(&mut self, id: Id) {
@@ -121,8 +121,11 @@ impl Members {
 pub struct Stacks {
     /// Suffixes, the longest last; each by its first pane.
     front: Vec<(Pane, Group)>,
-    /// What came after the panes of the front.
+    /// Whether panes before the longest suffix may be in no suffix.
+    is_short: bool,
+    /// What came after the panes of the front, which are those before `turned`.
     back: Option<Group>,
+    turned: Pane,
     /// The panes before this one are in the front or the back.
     until: Pane,
 }
@@ -138,8 +141,27 @@ impl Stacks {
         }
     }
 
+    /// A pane changes that may have been merged: forgets what it was merged into.
+    pub fn change(&mut self, pane: Pane, groups: &mut Groups) {
+        if pane >= self.turned {
+            self.until = self.until.min(self.turned);
+            if let Some(group) = self.back.take() {
+                groups.give(group);
+            }
+            return;
+        }
+        while let Some(&(first, group)) = self.front.last()
+            && first <= pane
+        {
+            self.front.pop();
+            groups.give(group);
+        }
+        self.is_short = true;
+    }
+
     /// Merges the `panes` of `entry` into a new group. The ends of the panes never fall from call
-    /// to call, unless [`Stacks::clear`] was called between.
+    /// to call, unless [`Stacks::clear`] was called between; [`Stacks::change`] was called for
+    /// those before the last end that changed.
     ///
     /// # Errors
     /// When a sum leaves 128 bits.
@@ -161,10 +183,11 @@ impl Stacks {
             self.front.pop();
             groups.give(group);
         }
-        if self.front.is_empty() {
-            self.clear(groups);
-            self.turn(entry, groups, panes)?;
-        } else {
+        let is_short = std::mem::take(&mut self.is_short);
+        if let Some(&(longest, _)) = self.front.last() {
+            if is_short {
+                self.push(entry, groups, &(panes.start..longest))?;
+            }
             entry.panes(self.until..panes.end).try_for_each(|(_, group)| match self.back {
                 Some(back) => groups.merge(back, group),
                 None => {
@@ -172,6 +195,10 @@ impl Stacks {
                     Ok(())
                 }
             })?;
+        } else {
+            self.clear(groups);
+            self.push(entry, groups, panes)?;
+            self.turned = panes.end;
         }
         self.until = panes.end;
         Ok(match (self.front.last(), self.back) {
@@ -185,8 +212,8 @@ impl Stacks {
         })
     }
 
-    /// Makes suffixes of all panes.
-    fn turn(
+    /// Makes suffixes of panes that are before the longest one.
+    fn push(
         &mut self,
         entry: &Entry,
         groups: &mut Groups,
@@ -235,6 +262,39 @@ mod tests {
             members.retire(&mut store, end + 1 - size);
         }
         told
+    }
+
+    #[test]
+    fn a_late_row_costs_what_it_was_merged_into_and_no_more() {
+        let limits = crate::store::Limits { keys: 10, bytes: 1 << 20 };
+        let mut store = Store::new(vec![Function::CountRows.empty()], limits);
+        let mut stacks = Stacks::default();
+        let add = |store: &mut Store, stacks: &mut Stacks, pane: Pane| {
+            let touch = store.touch(0, (Key::new(b"k"), None), pane).expect("room");
+            stacks.change(pane, store.groups_mut());
+            store.groups_mut().get_mut(touch.group)[0].count();
+        };
+        let count = |store: &mut Store, stacks: &mut Stacks, panes: Range<Pane>| {
+            let id = store.find(0, Key::new(b"k")).expect("the key is there");
+            let (entry, groups) = store.entry_and_groups(id);
+            let group = stacks.merge(entry, groups, &panes).expect("it fits");
+            let Value::Int(count) = groups.get(group)[0].value() else { panic!("a count") };
+            groups.give(group);
+            count
+        };
+        (0..8).filter(|pane| *pane != 2).for_each(|pane| add(&mut store, &mut stacks, pane));
+        assert_eq!(count(&mut store, &mut stacks, 0..8), 7);
+        // Of the panes 0 to 7, the suffixes that start behind the new pane stay.
+        add(&mut store, &mut stacks, 2);
+        assert_eq!(stacks.front.iter().map(|&(pane, _)| pane).collect::<Vec<_>>(), [7, 6, 5, 4, 3]);
+        assert_eq!(count(&mut store, &mut stacks, 0..8), 8);
+        (8..10).for_each(|pane| add(&mut store, &mut stacks, pane));
+        assert_eq!(count(&mut store, &mut stacks, 1..10), 9);
+        // What is behind them does not touch them.
+        add(&mut store, &mut stacks, 8);
+        assert_eq!((stacks.front.len(), stacks.back), (7, None));
+        assert_eq!(count(&mut store, &mut stacks, 1..10), 10);
+        assert_eq!(count(&mut store, &mut stacks, 8..10), 3);
     }
 
     #[test]

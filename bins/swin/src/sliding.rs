@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use row::value::Value;
+use smallvec::SmallVec;
 
 use crate::results::{Halt, Sink, Telling};
-use crate::slide::Members;
+use crate::slide::{Members, Stacks};
 use crate::store::{Group, Groups, Id, Touch};
 use crate::window::{Aligned, Pane, Place};
 
@@ -148,17 +149,19 @@ impl Sliding {
     /// Writes the window that is due, and finds the next one.
     fn tell_window<S: Sink>(&mut self, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
         let end = self.due;
-        let panes = self.window.start_of(end)..end;
-        let bounds = bounds(&panes, self.early.then_some(true));
-        let empty = if self.single {
-            Sliding::tell_pane(&panes, &bounds, tell)?
-        } else {
-            self.tell_panes(&panes, &bounds, tell)?
-        };
-        self.count_empty(empty)?;
-        if empty && self.empty == Empty::Zeros {
-            let nothing = tell.results.query().empty();
-            tell.results.write_row(0, &bounds, &[], &nothing, tell.sink)?;
+        let windows: SmallVec<[Range<i64>; 1]> = self.window.ending_at(end).collect();
+        for panes in windows {
+            let bounds = bounds(&panes, self.early.then_some(true));
+            let empty = if self.single {
+                Sliding::tell_pane(&panes, &bounds, tell)?
+            } else {
+                self.tell_panes(&panes, &bounds, tell)?
+            };
+            self.count_empty(empty)?;
+            if empty && self.empty == Empty::Zeros {
+                let nothing = tell.results.query().empty();
+                tell.results.write_row(0, &bounds, &[], &nothing, tell.sink)?;
+            }
         }
         tell.sink.told(end);
         let next = self.window.next_end(end);
@@ -211,26 +214,39 @@ impl Sliding {
     /// # Errors
     /// When a result has no value.
     pub fn early<S: Sink>(&mut self, time: i64, tell: &mut Telling<'_, S>) -> Result<(), Halt> {
-        let windows: Vec<Range<i64>> = self.window.open_at(time).collect();
+        let mut windows = self.window.open_at(time).peekable();
+        let Some(longest) = windows.peek() else { return Ok(()) };
+        let mut ids: Vec<Id> = tell.store.touched(longest.start..time).flatten().copied().collect();
+        ids.sort_unstable_by(|&one, &other| tell.store.order(one, other));
+        ids.dedup();
+        let mut keys: Vec<(Id, Stacks)> = Vec::with_capacity(ids.len());
+        keys.extend(ids.into_iter().map(|id| (id, Stacks::default())));
+        // All windows reach to this time, and each starts after the one before: what was merged
+        // for the longest one is used in all, and where no key is left, none comes again.
         for window in windows {
-            let mut ids: Vec<Id> =
-                tell.store.touched(window.start..time).flatten().copied().collect();
-            ids.sort_unstable_by(|&one, &other| tell.store.order(one, other));
-            ids.dedup();
-            let mut results: Vec<(Id, Group)> = Vec::with_capacity(ids.len());
-            for id in ids {
-                let (entry, groups) = tell.store.entry_and_groups(id);
-                let merged = groups.make();
-                for (_, group) in entry.panes(window.start..time) {
-                    groups.merge(merged, group)?;
+            let panes = window.start..time;
+            let store = &mut *tell.store;
+            keys.retain_mut(|(id, stacks)| {
+                let stays = store.entry(*id).panes(panes.clone()).next().is_some();
+                if !stays {
+                    stacks.clear(store.groups_mut());
                 }
-                results.push((id, merged));
+                stays
+            });
+            if keys.is_empty() {
+                break;
+            }
+            let mut results: Vec<(Id, Group)> = Vec::with_capacity(keys.len());
+            for (id, stacks) in &mut keys {
+                let (entry, groups) = store.entry_and_groups(*id);
+                results.push((*id, stacks.merge(entry, groups, &panes)?));
             }
             tell.write(&results, time, &bounds(&window, Some(false)))?;
             for (_, group) in results {
                 tell.store.groups_mut().give(group);
             }
         }
+        keys.iter_mut().for_each(|(_, stacks)| stacks.clear(tell.store.groups_mut()));
         Ok(())
     }
 

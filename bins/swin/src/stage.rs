@@ -19,7 +19,7 @@ use crate::losses::{Keeping, Losses};
 use crate::output::Output;
 use crate::query::Query;
 use crate::results::{Halt, Sink as _};
-use crate::state::{State, Unfit};
+use crate::state::{HEADLESS, State, Unfit};
 
 /// A silence after which the watermark of a marked stream goes on with the ticks, unless the
 /// caller says another.
@@ -516,11 +516,23 @@ impl Stage {
 
     fn restore(&mut self, at: &Partition, key: &Json, value: &Json, out: &Output) -> Result<()> {
         let partition = out.stream.partitions().iter().position(|known| known == at);
-        let loaded = match (&mut self.job, partition) {
-            (Job::Windows(engine), Some(partition)) => {
-                self.state.load(engine, partition, key, value)
+        let partition = partition.ok_or_else(|| self.course.bad_entry(key, value))?;
+        if self.state.hold(partition, key, value) {
+            return Ok(());
+        }
+        self.load(partition, key, value)?;
+        if key.is_null() {
+            for (key, value) in self.state.release(partition) {
+                self.load(partition, &key, &value)?;
             }
-            _ => Err(Unfit::Entry),
+        }
+        Ok(())
+    }
+
+    fn load(&mut self, partition: usize, key: &Json, value: &Json) -> Result<()> {
+        let loaded = match &mut self.job {
+            Job::Windows(engine) => self.state.load(engine, partition, key, value),
+            Job::Each(..) => Err(Unfit::Entry),
         };
         loaded.map_err(|unfit| match unfit {
             Unfit::Layout(difference) => self.course.misfit(&difference),
@@ -530,6 +542,9 @@ impl Stage {
     }
 
     fn restored(&mut self, out: &mut Output) -> Result<()> {
+        if self.state.holds() {
+            return Err(self.course.misfit(HEADLESS));
+        }
         let tick = self.course.restored();
         if let Job::Windows(engine) = &mut self.job {
             self.state.loaded(engine);
@@ -618,6 +633,8 @@ impl Stage {
         if !self.course.is_marked() {
             self.tell_all(now, out)?;
         }
+        let absent = self.intake.iter().flat_map(Intake::absent);
+        self.notes.extend(absent.map(|name| format!("{name}: it is NULL in every row")));
         Ok(code)
     }
 

@@ -5,6 +5,8 @@
 //! pane]`, with null for what the key has beside its panes; its value is an array of aggregates,
 //! or an object with those and a flag. The entry with the key null is the partition's header.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use pipe::course;
 use row::key::{self, Key};
 use row::stored;
@@ -22,6 +24,9 @@ use crate::window::Aligned;
 
 /// The version of the entries, as a part of their layout.
 pub const VERSION: u32 = 1;
+
+/// What is wrong with a state whose header is missing.
+pub const HEADLESS: &str = "has no header, which says what it was stored with";
 
 /// What an entry says of a partition as a whole.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,9 +66,11 @@ pub struct State {
     headers: Vec<String>,
     /// How far rows had brought time at the last snapshot.
     seen: Vec<Option<i64>>,
-    /// The least watermark of the snapshots that are loaded, and how many partitions had one.
+    /// The least watermark of the snapshots that are loaded, and the partitions that have one.
     watermark: Option<i64>,
-    loaded: usize,
+    loaded: BTreeSet<usize>,
+    /// Entries of partitions whose header has not come yet: what they mean hangs on it.
+    held: BTreeMap<usize, Vec<(Json, Json)>>,
     /// What is due that no row brings, and the least time seen unless that was written already.
     due: Option<(i64, i64)>,
 }
@@ -139,7 +146,28 @@ impl State {
         }
     }
 
-    /// Loads an entry of `partition`.
+    /// Holds an entry of `partition` back when its header has not come yet; returns whether it
+    /// does.
+    pub fn hold(&mut self, partition: usize, key: &Json, value: &Json) -> bool {
+        let holds = !key.is_null() && !self.loaded.contains(&partition);
+        if holds {
+            self.held.entry(partition).or_default().push((key.clone(), value.clone()));
+        }
+        holds
+    }
+
+    /// The entries that were held back until the header of `partition` came.
+    pub fn release(&mut self, partition: usize) -> Vec<(Json, Json)> {
+        self.held.remove(&partition).unwrap_or_default()
+    }
+
+    /// Whether entries are held back.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Loads an entry of `partition`, its header first.
     ///
     /// # Errors
     /// When it does not fit.
@@ -188,7 +216,7 @@ impl State {
         let header = Header::deserialize(value).map_err(|_| Unfit::Entry)?;
         let watermark = header.past.watermark.unwrap_or(NOT_YET);
         self.watermark = Some(self.watermark.map_or(watermark, |least| least.min(watermark)));
-        self.loaded += 1;
+        self.loaded.insert(partition);
         if let Some(due) = header.due {
             let begins = header.begins.unwrap_or(i64::MIN);
             let (least, first) = self.due.unwrap_or((due, begins));
@@ -209,7 +237,7 @@ impl State {
     pub fn loaded(&mut self, engine: &mut Engine) {
         // A partition without a snapshot has seen nothing, and holds the watermark back.
         if let Some(watermark) = self.watermark
-            && self.loaded == engine.partitions
+            && self.loaded.len() == engine.partitions
         {
             engine.timeline.restored(watermark);
         }

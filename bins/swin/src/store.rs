@@ -6,7 +6,7 @@
 //! no longer kept apart, and one flag, whose meaning is the window's.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::hint::black_box;
@@ -47,6 +47,8 @@ pub struct Store {
     groups: Groups,
     /// The keys that have something in a pane.
     touched: BTreeMap<Pane, Vec<Id>>,
+    /// The panes that stand apart from the others of their keys, and in no order.
+    apart: HashMap<(Id, Pane), Group>,
     limits: Limits,
     /// How many input partitions have had keys, at least.
     partitions: usize,
@@ -146,14 +148,7 @@ impl Entry {
     #[must_use]
     pub fn panes(&self, panes: Range<Pane>) -> impl DoubleEndedIterator<Item = (Pane, Group)> {
         let (front, back) = self.older();
-        // Who asks for new panes is not kept with a search in those before.
-        let first = |slice: Panes<'_>| match slice.last() {
-            Some(&(last, _)) if last >= panes.start => {
-                slice.partition_point(|&(pane, _)| pane < panes.start)
-            }
-            _ => slice.len(),
-        };
-        let older = front[first(front)..].iter().chain(&back[first(back)..]);
+        let older = within(front, &panes).iter().chain(within(back, &panes));
         older.copied().chain(self.newest()).filter(move |(pane, _)| panes.contains(pane))
     }
 
@@ -234,6 +229,24 @@ impl Entry {
     }
 }
 
+/// Those of sorted panes that are in a range.
+fn within<'e>(all: Panes<'e>, panes: &Range<Pane>) -> Panes<'e> {
+    // Who asks for new panes is not kept with a search in those before.
+    let from = match all.last() {
+        Some(&(last, _)) if last >= panes.start => {
+            all.partition_point(|&(pane, _)| pane < panes.start)
+        }
+        _ => all.len(),
+    };
+    let rest = &all[from..];
+    match rest.last() {
+        Some(&(last, _)) if last >= panes.end => {
+            &rest[..rest.partition_point(|&(pane, _)| pane < panes.end)]
+        }
+        _ => rest,
+    }
+}
+
 /// What a row changed.
 #[derive(Clone, Copy, Debug)]
 pub struct Touch {
@@ -262,6 +275,7 @@ impl Store {
             key_bytes: 0,
             groups: Groups::new(empty),
             touched: BTreeMap::new(),
+            apart: HashMap::new(),
             limits,
             partitions: 1,
             changes: None,
@@ -595,6 +609,18 @@ impl Store {
         self.entries[id as usize].cut(pane)
     }
 
+    /// Sets a pane of a key apart: there may be many, and they leave in any order.
+    pub fn set_apart(&mut self, id: Id, pane: Pane) {
+        if let Some(group) = self.cut(id, pane) {
+            self.apart.insert((id, pane), group);
+        }
+    }
+
+    /// Takes a pane that was set apart. The caller lets its group go.
+    pub fn take_apart(&mut self, id: Id, pane: Pane) -> Option<Group> {
+        self.apart.remove(&(id, pane))
+    }
+
     /// Lets the group of a pane that was taken off go.
     pub fn let_go(&mut self, id: Id, pane: Pane, group: Group) {
         self.forget(id, Slot::Pane(pane), group);
@@ -698,7 +724,8 @@ impl Store {
 
     /// Bytes that all takes.
     fn bytes(&self) -> usize {
-        self.entries.len() * ENTRY_BYTES + self.key_bytes + self.groups.bytes()
+        let panes = self.touched.len() * TOUCHED_BYTES + self.apart.len() * APART_BYTES;
+        self.entries.len() * ENTRY_BYTES + self.key_bytes + self.groups.bytes() + panes
     }
 
     fn check_bytes(&self) -> Result<(), Full> {
@@ -722,10 +749,14 @@ impl Store {
             let (group, flag) = match slot {
                 Slot::Rest if changes.take_rest(id) => (entry.rest().group, entry.rest().flag),
                 Slot::Rest => continue,
-                Slot::Pane(pane) => match entry.panes(pane..pane.saturating_add(1)).next() {
-                    Some((_, group)) => (Some(group), false),
-                    None => continue,
-                },
+                Slot::Pane(pane) => {
+                    let own = entry.panes(pane..pane.saturating_add(1)).next();
+                    let group = own.map(|(_, group)| group);
+                    match group.or_else(|| self.apart.get(&(id, pane)).copied()) {
+                        Some(group) => (Some(group), false),
+                        None => continue,
+                    }
+                }
             };
             // A group that was written under another slot, or again, is no longer marked.
             if slot != Slot::Rest
@@ -806,6 +837,16 @@ pub struct Kept<'s> {
 /// Bytes that a key takes beside its panes: the entry, its place in the table and a long key.
 const ENTRY_BYTES: usize = size_of::<Entry>() + 2 * size_of::<Place>() + 16;
 
+/// Bytes of a group's place in a pane of its key, and of the key's among those in the pane.
+const PANE_BYTES: usize = size_of::<(Pane, Group)>() + size_of::<Id>();
+
+/// Bytes that a pane takes beside the keys in it: half of a tree's node is empty, and the first
+/// keys take 32.
+const TOUCHED_BYTES: usize = 2 * size_of::<(Pane, Vec<Id>)>() + 32;
+
+/// Bytes of a pane that stands apart, here and where it waits, as half of a table may be empty.
+const APART_BYTES: usize = 3 * size_of::<((Id, Pane), Group)>();
+
 const _: () = assert!(size_of::<Entry>() == 64, "as its description says");
 
 #[inline]
@@ -846,7 +887,8 @@ pub struct Groups {
 impl Groups {
     fn new(empty: Vec<Aggregate>) -> Groups {
         let grows = empty.iter().any(Aggregate::grows);
-        let group_bytes = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
+        let cells: usize = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
+        let group_bytes = cells + PANE_BYTES;
         let (cells, free, marks) = (Vec::new(), Vec::new(), Vec::new());
         Groups { empty, cells, free, marks, heap_bytes: 0, grows, group_bytes }
     }

@@ -5,7 +5,7 @@
 //! Rows are gathered in *panes*, the longest pieces that no window cuts (Li et al., "No pane, no
 //! gain", SIGMOD Record 2005): a row is counted once, however many windows it is in.
 
-use std::num::{NonZeroI64, NonZeroU64};
+use std::num::NonZeroI64;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -146,31 +146,41 @@ impl Aligned {
         self.grid.start(before.div_euclid(self.step) * self.step + self.size)
     }
 
-    /// The end of the window after the one that ends at `end`.
+    /// The end of the windows after those that end at `end`.
     #[must_use]
     pub fn next_end(&self, end: i64) -> i64 {
-        // Where the calendar has left out a day, windows may end at the same time.
-        let mut ends =
-            (1..).map(|steps| self.grid.start(self.cell_before(end) + steps * self.step));
+        let mut ends = self.ends_from(end).map(|cell| self.grid.start(cell));
         ends.find(|&next| next > end).unwrap_or(i64::MAX)
     }
 
-    /// The number of the cell after the last one before `end`.
-    fn cell_before(&self, end: i64) -> i64 {
-        self.grid.cell(end.saturating_sub(1)) + 1
+    /// The cells before which windows end, from `end` on: where the calendar has left out a day,
+    /// several begin at the same time.
+    fn ends_from(&self, end: i64) -> impl Iterator<Item = i64> {
+        let before = self.grid.cell(end.saturating_sub(1)) - self.size;
+        let first = (before.div_euclid(self.step) + 1) * self.step + self.size;
+        std::iter::successors(Some(first), |cell| cell.checked_add(self.step))
     }
 
-    /// The start of the window that ends at `end`.
+    /// The start of the first window that ends at `end`.
     #[must_use]
     pub fn start_of(&self, end: i64) -> i64 {
-        self.grid.start(self.cell_before(end) - self.size)
+        let first = self.ends_from(end).next();
+        first.map_or(i64::MIN, |cell| self.grid.start(cell - self.size))
+    }
+
+    /// The windows that end at `end`, the longest first. They are one, but for the end of a day
+    /// that the calendar has left out.
+    pub fn ending_at(&self, end: i64) -> impl Iterator<Item = Range<i64>> {
+        let cells = self.ends_from(end).take_while(move |&cell| self.grid.start(cell) == end);
+        let starts = cells.map(|cell| self.grid.start(cell - self.size));
+        starts.filter(move |&start| start < end).map(move |start| start..end)
     }
 
     /// The windows that are open at `time` and started before it, by their ends.
     pub fn open_at(&self, time: i64) -> impl Iterator<Item = Range<i64>> {
         let first = self.next_end(self.end_by(time));
         let ends = std::iter::successors(Some(first), |&end| Some(self.next_end(end)));
-        ends.map(|end| self.start_of(end)..end).take_while(move |window| window.start < time)
+        ends.flat_map(|end| self.ending_at(end)).take_while(move |window| window.start < time)
     }
 }
 
@@ -237,9 +247,9 @@ impl Cumulate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rows {
     /// Rows in a window.
-    pub size: NonZeroU64,
+    pub size: NonZeroI64,
     /// Rows from the end of a window to the end of the next.
-    pub step: NonZeroU64,
+    pub step: NonZeroI64,
 }
 
 impl FromStr for Rows {
@@ -248,7 +258,7 @@ impl FromStr for Rows {
     fn from_str(text: &str) -> Result<Rows, String> {
         let (size, step) = text.split_once('/').unwrap_or((text, text));
         let number = |text: &str| {
-            let number = text.parse::<u32>().ok().and_then(|number| NonZeroU64::new(number.into()));
+            let number = text.parse::<u32>().ok().and_then(|number| NonZeroI64::new(number.into()));
             number.ok_or_else(|| "a number of rows is 1 or more, as 100 or 100/10".to_owned())
         };
         Ok(Rows { size: number(size)?, step: number(step)? })
@@ -344,6 +354,40 @@ mod tests {
         let aligned = hop("40ms/20ms").starting_at(17);
         assert_eq!((aligned.first_end(17), aligned.start_of(20)), (20, -20));
         assert_eq!(hop("10ms/10ms").starting_at(17).first_end(17), 20);
+    }
+
+    #[test]
+    fn a_day_that_is_left_out_ends_with_the_one_before() {
+        // Samoa went over the date line: after Thursday, 2011-12-29, came Saturday.
+        let apia = row::time::zone("Pacific/Apia").expect("a zone");
+        let midnight = |day: i8| {
+            let time = jiff::civil::date(2011, 12, day).to_zoned(apia.clone()).expect("a day");
+            time.timestamp().as_millisecond()
+        };
+        let new_year = midnight(31) + 86_400_000;
+        let window = |text: &str| {
+            let hop: Hop = text.parse().expect("a hop");
+            Aligned::new(hop.size, hop.step, &apia).expect("windows")
+        };
+        let two = window("2d/1d");
+        assert_eq!(two.next_end(midnight(29)), midnight(31));
+        assert_eq!(two.next_end(midnight(31)), new_year);
+        let ending = |window: &Aligned, end| window.ending_at(end).collect::<Vec<_>>();
+        let both = [midnight(28)..midnight(31), midnight(29)..midnight(31)];
+        assert_eq!(ending(&two, midnight(31)), both);
+        // The window of the day that is left out and the next is this next day.
+        assert_eq!(ending(&two, new_year), [midnight(31)..new_year]);
+        assert_eq!(two.open_at(midnight(29) + 1).take(2).collect::<Vec<_>>(), both);
+        // The day is counted, left out or not, so that all windows keep their distance.
+        let three = window("3d/2d");
+        let ends: Vec<i64> = std::iter::successors(Some(midnight(25)), |&end| {
+            Some(three.next_end(end)).filter(|&end| end <= new_year + 86_400_000)
+        })
+        .collect();
+        let days: Vec<i64> = ends.iter().map(|end| (end - midnight(25)) / 86_400_000).collect();
+        assert_eq!(days, [0, 2, 4, 5, 7]);
+        assert_eq!(ending(&three, midnight(31)), [midnight(28)..midnight(31)]);
+        assert_eq!(ending(&window("1d/1d"), midnight(31)), [midnight(29)..midnight(31)]);
     }
 
     #[test]

@@ -143,11 +143,6 @@ fn case() -> BoxedStrategy<Case> {
         1 => by_arrival(Form::Epochs),
         1 => by_calendar(Form::Epochs),
     ]
-    .prop_map(|mut case| {
-        // Time that goes on in silence follows the ticks of the attempt.
-        case.job.idle = None;
-        case
-    })
     .boxed()
 }
 

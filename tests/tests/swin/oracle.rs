@@ -417,11 +417,17 @@ impl Oracle {
     /// Tells the total of every key at `until`: over the rows before it, or over all.
     fn tell_totals(&mut self, until: i64, before: bool) {
         let Windows::Running { ttl, changes } = self.job.windows else { return };
+        // What changed last is told also of a key that is forgotten.
+        let mut keys: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
         if let (Some(ttl), Some(every)) = (ttl, self.job.every) {
-            self.forget(ttl, every, until);
+            let forgotten = self.forget(ttl, every, until);
+            keys.extend(forgotten.into_iter().filter(|_| changes));
         }
         self.told_until = until;
-        let mut keys: BTreeMap<Vec<u8>, Vec<usize>> = BTreeMap::new();
+        keys.retain(|key, _| {
+            let mut live = self.rows.iter().filter(|counted| !counted.settled);
+            !live.any(|counted| counted.row.key == *key && (counted.time < until || !before))
+        });
         for (at, counted) in self.rows.iter().enumerate() {
             if !counted.settled && (counted.time < until || !before) {
                 keys.entry(counted.row.key.clone()).or_default().push(at);
@@ -439,9 +445,12 @@ impl Oracle {
         }
     }
 
-    /// At each multiple of `every` up to `until`, forgets the keys without a row for `ttl`.
-    fn forget(&mut self, ttl: i64, every: i64, until: i64) {
-        let Some(first) = self.rows.iter().map(|counted| counted.time).min() else { return };
+    /// At each multiple of `every` up to `until`, forgets the keys without a row for `ttl`. Returns
+    /// the rows of each that were forgotten last.
+    fn forget(&mut self, ttl: i64, every: i64, until: i64) -> BTreeMap<Vec<u8>, Vec<usize>> {
+        let mut forgotten = BTreeMap::new();
+        let first = self.rows.iter().map(|counted| counted.time).min();
+        let Some(first) = first else { return forgotten };
         let mut at = first.max(self.told_until).div_euclid(every) * every;
         while at <= until {
             let mut last: BTreeMap<Vec<u8>, i64> = BTreeMap::new();
@@ -450,12 +459,18 @@ impl Oracle {
                 let last = last.entry(row.key.clone()).or_insert(NOT_YET);
                 *last = (*last).max(*time);
             }
-            for counted in self.rows.iter_mut().filter(|counted| counted.time < at) {
-                let last = last.get(&counted.row.key);
-                counted.settled |= last.is_some_and(|last| at - last >= ttl);
+            for (key, _) in last.into_iter().filter(|(_, last)| at - last >= ttl) {
+                let is_of = |counted: &Counted| {
+                    !counted.settled && counted.time < at && counted.row.key == key
+                };
+                let rows = (0..self.rows.len()).filter(|row| is_of(&self.rows[*row]));
+                let rows: Vec<usize> = rows.collect();
+                rows.iter().for_each(|row| self.rows[*row].settled = true);
+                forgotten.insert(key, rows);
             }
             at += every;
         }
+        forgotten
     }
 
     /// Rows of the result for the rows of a window.
@@ -511,6 +526,8 @@ impl Oracle {
         }
         self.rows.retain(|counted| counted.row.partition == keep);
         self.move_time();
+        // A session that was held open from elsewhere ends.
+        self.close_sessions(self.watermark);
     }
 
     /// How many rows of the result there are so far.

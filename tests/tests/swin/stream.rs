@@ -206,8 +206,10 @@ impl Writer {
             Event::Tick(ms) => self.tick(*ms),
             Event::Idle(at) => {
                 if self.partitions.iter().any(|found| found.0 == *at) {
-                    self.idle.retain(|idle| idle != at);
-                    self.idle.push(*at);
+                    // What is said again is not new: the order in which they fell silent counts.
+                    if !self.idle.contains(at) {
+                        self.idle.push(*at);
+                    }
                     self.from = None;
                     self.mark(&format!(r#"{{"mark":"idle","at":["t",{at}]}}"#));
                 }
