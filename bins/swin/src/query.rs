@@ -108,8 +108,8 @@ impl Query {
         let default: &[&str] = if texts.each { &[] } else { &["count(*)"] };
         let given = !texts.each && !texts.aggregates.is_empty();
         for text in if given { &texts.aggregates } else { default } {
-            let item = sql::item(text).map_err(blame(text))?;
-            scope.output(&item).map_err(blame(text))?;
+            let item = sql::item(text).map_err(blame(&sql::brief(text)))?;
+            scope.output(&item).map_err(blame(&sql::brief(text)))?;
         }
         if texts.each && texts.having.is_some() {
             let reason = "looks at aggregates, and --each has none; --where looks at rows";
@@ -304,7 +304,7 @@ impl ResultScope {
         let mut items = Vec::with_capacity(texts.len().max(1));
         for text in if texts.is_empty() { &["$0"] } else { texts } {
             let item = sql::item(text).and_then(|item| check_over_rows(&item).map(|()| item));
-            let item = item.map_err(|refused| ((*text).to_owned(), refused.to_string()))?;
+            let item = item.map_err(|refused| (sql::brief(text), refused.to_string()))?;
             self.names.push(item.name.clone().unwrap_or_else(|| name_of(&item.ast)));
             items.push(item);
         }
