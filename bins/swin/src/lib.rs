@@ -125,15 +125,15 @@ pub struct Args {
     every: Option<NonZeroI64>,
 
     /// One result for each value of these expressions
-    #[arg(long, value_name = "EXPR,…")]
+    #[arg(long, value_name = "EXPR,…", allow_hyphen_values = true, value_parser = expression)]
     by: Option<String>,
 
     /// Only rows for which this is true count
-    #[arg(long = "where", value_name = "EXPR")]
+    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true, value_parser = expression)]
     filter: Option<String>,
 
     /// Only results for which this is true are written
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, value_parser = expression)]
     having: Option<String>,
 
     /// Writes rows instead of aggregates, or the expressions given over them: those of a window
@@ -264,7 +264,7 @@ impl Kinds {
 #[command(next_help_heading = "Time")]
 struct Times {
     /// The time of a row; without it, that of its arrival
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, value_parser = expression)]
     time: Option<String>,
 
     /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
@@ -277,7 +277,7 @@ struct Times {
     tz: Option<String>,
 
     /// How long a window waits for rows that are out of order [default: 0s]
-    #[arg(long, value_name = "D", requires = "time")]
+    #[arg(long, value_name = "D", requires = "time", allow_hyphen_values = true)]
     delay: Option<Span>,
 
     /// After a silence of D, time goes on with the clock, so that the last window closes
@@ -306,6 +306,14 @@ enum Align {
     Epoch,
     /// Windows end at multiples of the step since the first row, as in Spark Streaming
     Start,
+}
+
+/// An expression may start with `-`, as no option does.
+fn expression(text: &str) -> Result<String, String> {
+    if text.starts_with("--") {
+        return Err("an expression is expected and no option".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn period(text: &str) -> Result<NonZeroI64, String> {
@@ -435,7 +443,10 @@ impl Args {
             aggregates: self.aggregates.iter().map(String::as_str).collect(),
             each: self.each,
         };
-        Query::parse(&texts).map_err(|(option, reason)| Error::caller(option, reason))
+        Query::parse(&texts).map_err(|(thing, reason)| {
+            let refused = Error::caller(thing, reason);
+            self.aggregates.iter().fold(refused, |refused, text| refused.or_file(text))
+        })
     }
 
     /// The names of the columns of the window.
