@@ -482,7 +482,7 @@ impl Args {
     fn keeping(&self) -> Keeping {
         Keeping {
             bad: self.bad_rows.bad.is_some(),
-            late: self.late.is_some(),
+            late: self.late.as_ref().map(|_| self.lines.delimiter()),
             strict: self.bad_rows.strict,
         }
     }
@@ -495,7 +495,8 @@ impl Args {
             OutputForm::Csv => Form::Rows(Writer::new(form::Form::Csv, &names)),
             OutputForm::Text => {
                 let separator: Separator = self.rows.field_separator.clone();
-                Form::Rows(Writer::new(form::Form::Text(separator), &names))
+                let text = form::Form::Text(separator, self.lines.delimiter());
+                Form::Rows(Writer::new(text, &names))
             }
             OutputForm::Table => Form::Table(Table::new(&names)),
             OutputForm::Spark => {
@@ -508,7 +509,9 @@ impl Args {
         let stamp =
             self.time_out.clone().map(|shape| self.zone().map(|zone| Stamp::new(shape, zone)));
         let singly = matches!(window, None | Some(Window::Range(_) | Window::Rows(_)));
-        Ok(Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp)), singly))
+        let mut out = Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp)), singly);
+        out.end_lines_in(self.lines.delimiter());
+        Ok(out)
     }
 
     fn settings(&self, window: Window) -> Settings {

@@ -48,6 +48,8 @@ pub struct Output {
     /// Whether results come one by one, so that nothing tells when a table may be shown.
     singly: bool,
     begun: bool,
+    /// What rows that come out as they came end in.
+    line_end: u8,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
     /// Takes what is written, between two windows of many that are due at once.
@@ -68,11 +70,17 @@ impl Output {
             times,
             singly,
             begun: false,
+            line_end: b'\n',
             closed: None,
             relief: None,
             failed: None,
             stream: Outlet::default(),
         }
+    }
+
+    /// Rows that come out as they came end in `byte`, unless marks stand between them.
+    pub fn end_lines_in(&mut self, byte: u8) {
+        self.line_end = byte;
     }
 
     /// Hands what is written to `take` between windows, once there is much of it.
@@ -153,7 +161,7 @@ impl Output {
             mark::write_data(line, &mut self.stream.bytes);
         } else {
             self.stream.bytes.extend_from_slice(line);
-            self.stream.bytes.push(b'\n');
+            self.stream.bytes.push(self.line_end);
         }
     }
 

@@ -269,7 +269,10 @@ impl Args {
             OutputForm::Table => Form::Table,
             OutputForm::Json => Form::Rows(form::Form::Json),
             OutputForm::Csv => Form::Rows(form::Form::Csv),
-            OutputForm::Text => Form::Rows(form::Form::Text(self.rows.field_separator.clone())),
+            OutputForm::Text => {
+                let separator = self.rows.field_separator.clone();
+                Form::Rows(form::Form::Text(separator, self.lines.delimiter()))
+            }
         }
     }
 }

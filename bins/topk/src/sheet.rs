@@ -61,8 +61,8 @@ struct Gone {
 enum Kind {
     /// JSON rows whose members go on as they were written.
     Members(Box<Members>),
-    /// Text rows without names, which go on as they came.
-    Line(Separator),
+    /// Text rows without names, which go on as they came; and what they end in.
+    Line(Separator, u8),
     Rows(Writer),
     Table(Table),
 }
@@ -125,8 +125,8 @@ impl Sheet {
             Form::Rows(form::Form::Json) if reader.schema().is_json() => {
                 Kind::Members(Box::new(Members::new(&own, label)))
             }
-            Form::Rows(form::Form::Text(separator)) if reader.schema().is_bare() => {
-                Kind::Line(separator)
+            Form::Rows(form::Form::Text(separator, end)) if reader.schema().is_bare() => {
+                Kind::Line(separator, end)
             }
             Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
         };
@@ -232,7 +232,7 @@ impl Kind {
     ) {
         match self {
             Kind::Members(members) => members.write(rank, line, score, out),
-            Kind::Line(separator) => {
+            Kind::Line(separator, end) => {
                 rank.write(out);
                 out.extend_from_slice(separator.as_bytes());
                 out.extend_from_slice(line);
@@ -240,7 +240,7 @@ impl Kind {
                     out.extend_from_slice(separator.as_bytes());
                     score.write(out);
                 }
-                out.push(b'\n');
+                out.push(*end);
             }
             Kind::Rows(_) | Kind::Table(_) => {
                 let mut values = vec![rank.clone()];
@@ -256,7 +256,7 @@ impl Kind {
         match self {
             Kind::Table(table) => table.row(values),
             Kind::Rows(writer) => writer.row(values, out),
-            Kind::Members(_) | Kind::Line(_) => {}
+            Kind::Members(_) | Kind::Line(..) => {}
         }
     }
 }
@@ -280,12 +280,12 @@ impl Gone {
         }
         match kind {
             Kind::Members(_) => {}
-            Kind::Line(separator) => {
+            Kind::Line(separator, end) => {
                 for value in &values[1..] {
                     out.extend_from_slice(separator.as_bytes());
                     value.write(out);
                 }
-                out.push(b'\n');
+                out.push(*end);
             }
             Kind::Rows(_) | Kind::Table(_) => {
                 let mut row = vec![Value::Null; self.width];
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn text_without_names_goes_on_as_it_came() {
-        let out = Form::Rows(form::Form::Text(Separator::Byte(b'|')));
+        let out = Form::Rows(form::Form::Text(Separator::Byte(b'|'), b'\n'));
         assert_eq!(written(out.clone(), &text(&[]), "$2", &["a|2||"]), "1|a|2||\n");
         assert_eq!(written(out, &text(&[]), "$2*2", &["a|2||"]), "1|a|2|||4\n");
         assert_eq!(written(JSON, &text(&[]), "$2", &["a|2"]), "{\"rank\":1,\"$0\":\"a|2\"}\n");

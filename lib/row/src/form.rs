@@ -13,8 +13,8 @@ use crate::value::Value;
 pub enum Form {
     /// One object a line.
     Json,
-    /// Fields between separators; NULL is empty.
-    Text(Separator),
+    /// Fields between separators, and the byte that a row ends in; NULL is empty.
+    Text(Separator, u8),
     /// RFC 4180 with a header line; NULL is empty, the empty text is `""`.
     Csv,
 }
@@ -72,17 +72,19 @@ impl Writer {
         out.push(b'\n');
     }
 
-    /// Appends a row and its newline.
+    /// Appends a row and what it ends in.
     pub fn row<'v>(&self, values: impl IntoIterator<Item = &'v Value<'v>>, out: &mut Vec<u8>) {
         match &self.form {
             Form::Json => self.json(values, out),
-            Form::Text(separator) => {
+            Form::Text(separator, end) => {
                 for (at, value) in values.into_iter().enumerate() {
                     if at > 0 {
                         out.extend_from_slice(separator.as_bytes());
                     }
                     value.write(out);
                 }
+                out.push(*end);
+                return;
             }
             Form::Csv => {
                 for (at, value) in values.into_iter().enumerate() {
@@ -221,7 +223,9 @@ mod tests {
     #[test]
     fn text_is_bare() {
         let text = "007|1.50|7||NaN|a,\"b\"||[1]\n";
-        assert_eq!(written(Form::Text(Separator::Byte(b'|'))), text);
+        assert_eq!(written(Form::Text(Separator::Byte(b'|'), b'\n')), text);
+        let text = text.replace('\n', "\0");
+        assert_eq!(written(Form::Text(Separator::Byte(b'|'), 0)), text);
     }
 
     #[test]
