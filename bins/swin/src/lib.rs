@@ -24,6 +24,7 @@ use row::{bad, sql, time};
 pub mod aggregate;
 pub mod blocks;
 pub mod changes;
+pub mod cutter;
 pub mod engine;
 pub mod grid;
 pub mod intake;
@@ -45,6 +46,7 @@ pub mod timeline;
 pub mod watermark;
 pub mod window;
 
+use cutter::Cutter;
 use engine::{Engine, Settings};
 use losses::Keeping;
 use output::{Form, Output};
@@ -125,15 +127,20 @@ pub struct Args {
     every: Option<NonZeroI64>,
 
     /// One result for each value of these expressions
-    #[arg(long, value_name = "EXPR,…", allow_hyphen_values = true, value_parser = expression)]
+    #[arg(long, value_name = "EXPR,…", value_parser = expression, allow_hyphen_values = true)]
     by: Option<String>,
 
     /// Only rows for which this is true count
-    #[arg(long = "where", value_name = "EXPR", allow_hyphen_values = true, value_parser = expression)]
+    #[arg(
+        long = "where",
+        value_name = "EXPR",
+        value_parser = expression,
+        allow_hyphen_values = true
+    )]
     filter: Option<String>,
 
     /// Only results for which this is true are written
-    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, value_parser = expression)]
+    #[arg(long, value_name = "EXPR", value_parser = expression, allow_hyphen_values = true)]
     having: Option<String>,
 
     /// Writes rows instead of aggregates, or the expressions given over them: those of a window
@@ -264,7 +271,7 @@ impl Kinds {
 #[command(next_help_heading = "Time")]
 struct Times {
     /// The time of a row; without it, that of its arrival
-    #[arg(long, value_name = "EXPR", allow_hyphen_values = true, value_parser = expression)]
+    #[arg(long, value_name = "EXPR", value_parser = expression, allow_hyphen_values = true)]
     time: Option<String>,
 
     /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
@@ -490,7 +497,8 @@ impl Args {
     fn output(&self, window: Option<&Window>, query: &Query, terminal: bool) -> Result<Output> {
         let names = self.columns(window, query)?;
         let default = if terminal { OutputForm::Table } else { OutputForm::Json };
-        let form = match self.output.unwrap_or(default) {
+        let asked = self.output.unwrap_or(default);
+        let form = match asked {
             OutputForm::Json => Form::Rows(Writer::new(form::Form::Json, &names)),
             OutputForm::Csv => Form::Rows(Writer::new(form::Form::Csv, &names)),
             OutputForm::Text => {
@@ -511,6 +519,11 @@ impl Args {
         let singly = matches!(window, None | Some(Window::Range(_) | Window::Rows(_)));
         let mut out = Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp)), singly);
         out.end_lines_in(self.lines.delimiter());
+        let whole = self.each && self.aggregates.is_empty() && window.is_some();
+        if whole && asked != OutputForm::Spark {
+            let json = asked == OutputForm::Json;
+            out.cut_rows(Cutter::new(&self.rows, &names[..names.len() - 1], json));
+        }
         Ok(out)
     }
 

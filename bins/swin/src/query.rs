@@ -3,6 +3,7 @@
 
 use row::expr::{Expr, Scope, compile};
 use row::field::Fields;
+use row::schema::label;
 use row::sql::{self, Item, Refused};
 use row::value::{Fault, Number, Value};
 use serde_json::{Value as Json, json};
@@ -467,16 +468,7 @@ fn written(ast: &Ast) -> String {
 /// `sum_x`, and of anything longer its text.
 fn name_of(ast: &Ast) -> String {
     match ast {
-        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => {
-            let name = written(ast);
-            match name.strip_prefix('$') {
-                Some("0") => "line".to_owned(),
-                Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    format!("f{digits}")
-                }
-                _ => name,
-            }
-        }
+        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => label(&written(ast)),
         Ast::Function(call) => match &call.args {
             FunctionArguments::List(list) if call.filter.is_none() => {
                 name_of_call(call, list).unwrap_or_else(|| ast.to_string())

@@ -239,6 +239,9 @@ impl Stage {
         }
         let schema = self.reading.rows.schema(line);
         let (schema, header) = schema.map_err(|reason| Error::caller("the first row", reason))?;
+        if header {
+            out.learn(&schema);
+        }
         self.compile(schema)?;
         // Rows that come out as they came need the names that they had.
         if let Job::Each(_, Whole::Line) = self.job

@@ -52,6 +52,11 @@ impl Writer {
         Writer { form, columns: names.iter().map(|name| column(name.as_ref())).collect() }
     }
 
+    /// Columns have these names from now on.
+    pub fn rename(&mut self, names: &[impl AsRef<str>]) {
+        *self = Writer::new(self.form.clone(), names);
+    }
+
     /// Whether something stands before the first row.
     #[must_use]
     pub fn has_header(&self) -> bool {

@@ -294,6 +294,16 @@ fn twice(names: &[String]) -> Option<&str> {
     again.map(|(_, name)| name.as_str())
 }
 
+/// What results call a column that was asked for as `name`: `$0` is `line`, and `$2` is `f2`.
+#[must_use]
+pub fn label(name: &str) -> String {
+    match name.strip_prefix('$') {
+        Some("0") => "line".to_owned(),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => format!("f{digits}"),
+        _ => name.to_owned(),
+    }
+}
+
 impl Schema {
     /// A schema of JSON rows.
     #[must_use]
@@ -317,13 +327,13 @@ impl Schema {
     /// of the `first` row.
     #[must_use]
     pub fn columns(&self, first: &[u8]) -> Vec<(String, Column)> {
-        let line = || vec![("$0".to_owned(), Column::Line)];
+        let line = || vec![(label("$0"), Column::Line)];
         let about = || About::COLUMNS.map(|(about, name)| (name.to_owned(), Column::About(about)));
         match (&self.layout, &self.names) {
             (Layout::Json, _) => member_columns(first),
             (Layout::Pattern(pattern), _) => {
                 let name = |(at, name): (usize, &Option<String>)| {
-                    let name = name.clone().unwrap_or_else(|| format!("${}", at + 1));
+                    let name = name.clone().unwrap_or_else(|| label(&format!("${}", at + 1)));
                     (name, Column::Position(at))
                 };
                 pattern.names().iter().enumerate().map(name).collect()
