@@ -10,6 +10,7 @@ use regex::bytes::CaptureLocations;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::csv::Csv;
 use crate::cuts::{self, Cuts};
 use crate::envelope::{About, Envelope};
 use crate::pattern::Pattern;
@@ -192,6 +193,8 @@ pub struct Reader {
     whole_line: Option<u16>,
     about: Vec<(About, u16)>,
     groups: Option<CaptureLocations>,
+    /// Made for the first line with quotes.
+    csv: Option<Box<Csv>>,
     scratch: Vec<u8>,
     payload: Vec<u8>,
 }
@@ -225,6 +228,7 @@ impl Reader {
             whole_line: None,
             about: Vec::new(),
             groups,
+            csv: None,
             scratch: Vec::new(),
             payload: Vec::new(),
         }
@@ -293,7 +297,10 @@ impl Reader {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 places.read_bytes(line, *byte, Kind::Text)?;
             }
-            Layout::Csv(byte) => places.read_csv(line, *byte, &mut self.scratch)?,
+            Layout::Csv(byte) => {
+                let csv = self.csv.get_or_insert_with(|| Box::new(Csv::new(*byte)));
+                places.read_csv(line, csv, &mut self.scratch)?;
+            }
             Layout::Json => {
                 self.scratch.clear();
                 places.read_json(line, &self.members, &mut self.scratch)?;
@@ -431,15 +438,14 @@ impl Places {
         self.check_count(found)
     }
 
-    fn read_csv(&mut self, line: &[u8], separator: u8, scratch: &mut Vec<u8>) -> Result<(), Bad> {
-        let fields = cut_csv(line, separator)?;
-        scratch.clear();
-        for (position, field) in fields.iter().enumerate() {
-            let start = scratch.len();
-            scratch.extend_from_slice(field);
-            self.put(position, slot_at(start, scratch.len(), Kind::ScratchText));
+    fn read_csv(&mut self, line: &[u8], csv: &mut Csv, scratch: &mut Vec<u8>) -> Result<(), Bad> {
+        let ends = csv.cut(line, scratch)?;
+        let mut start = 0;
+        for (position, &end) in ends.iter().enumerate() {
+            self.put(position, slot_at(start, end, Kind::ScratchText));
+            start = end;
         }
-        self.check_count(fields.len())
+        self.check_count(ends.len())
     }
 
     /// A group that took no part is NULL; one that took nothing is empty text.
@@ -528,37 +534,6 @@ fn slot_at(start: usize, end: usize, kind: Kind) -> Slot {
     // Lines are far below 4 GiB: --max-line sees to that.
     #[expect(clippy::cast_possible_truncation, reason = "a line is below 4 GiB")]
     Slot { start: start as u32, end: end as u32, kind }
-}
-
-/// Cuts one CSV record into its fields, unquoted.
-pub(crate) fn cut_csv(line: &[u8], separator: u8) -> Result<Vec<Vec<u8>>, Bad> {
-    let mut reader = csv_core::ReaderBuilder::new().delimiter(separator).build();
-    let mut bytes = vec![0; line.len() + 1];
-    let mut ends = vec![0; line.len() + 2];
-    let (mut wrote, mut ended) = (0, 0);
-    for input in [line, b"\n", b""] {
-        let (result, _, out, fields) =
-            reader.read_record(input, &mut bytes[wrote..], &mut ends[ended..]);
-        wrote += out;
-        ended += fields;
-        if matches!(result, csv_core::ReadRecordResult::Record) {
-            break;
-        }
-    }
-    // The newline ends the record, unless it stands inside quotes.
-    if bytes[..wrote].ends_with(b"\n") {
-        return Err(Bad::Quote);
-    }
-    let mut fields = Vec::with_capacity(ended);
-    let mut start = 0;
-    for &end in &ends[..ended] {
-        fields.push(bytes[start..end].to_vec());
-        start = end;
-    }
-    if fields.is_empty() {
-        fields.push(Vec::new());
-    }
-    Ok(fields)
 }
 
 /// The members of JSON objects that are asked for.

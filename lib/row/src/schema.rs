@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use memchr::memmem;
 
+use crate::csv::Csv;
 use crate::envelope::{About, Envelope};
-use crate::field::cut_csv;
 use crate::member::members;
 use crate::pattern::Pattern;
 
@@ -264,7 +264,7 @@ impl Options {
 
 fn header_names(layout: &Layout, line: &[u8]) -> Result<Vec<String>, String> {
     let fields: Vec<Vec<u8>> = match layout {
-        Layout::Csv(byte) => cut_csv(line, *byte).map_err(|bad| bad.to_string())?,
+        Layout::Csv(byte) => Csv::new(*byte).fields(line).map_err(|bad| bad.to_string())?,
         Layout::Text(Separator::Byte(byte)) => {
             line.split(|b| b == byte).map(<[u8]>::to_vec).collect()
         }
