@@ -121,6 +121,10 @@ impl Query {
             compile(&item.ast, &item.text, &mut scope)
         });
         let having = having.transpose().map_err(blame("--having"))?;
+        if scope.aggregates.is_empty() {
+            // A key has to have something that says that it is there.
+            scope.aggregates.push(AggregateCall::bare(Function::CountRows));
+        }
         let ResultScope { names, conditions, arguments, aggregates, readings, outputs, .. } = scope;
         let finish = Finish { keys: keys.len(), readings, outputs, having };
         if let Some(name) = names.iter().enumerate().find(|(at, name)| names[..*at].contains(name))
