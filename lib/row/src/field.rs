@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::{memchr, memchr_iter, memmem};
 use regex::bytes::CaptureLocations;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::csv::Csv;
@@ -653,11 +653,13 @@ impl<'de> Visitor<'de> for Object<'_> {
             }
             let raw: &'de RawValue = map.next_value()?;
             if let Some(&slot) = by_position {
-                self.slots[usize::from(slot)] = self.place(raw.get());
+                self.slots[usize::from(slot)] = self.place(raw.get()).map_err(A::Error::custom)?;
             }
             match named {
                 Named::Unasked => {}
-                Named::Plain(member) => self.member(member, raw.get()),
+                Named::Plain(member) => {
+                    self.member(member, raw.get()).map_err(A::Error::custom)?;
+                }
                 Named::Base64(member) => self.base64(member, raw.get()),
             }
         }
@@ -667,9 +669,9 @@ impl<'de> Visitor<'de> for Object<'_> {
 
 impl Object<'_> {
     /// Puts a member's value where it was asked for, and looks inside it.
-    fn member(&mut self, member: &Asked, raw: &str) {
+    fn member(&mut self, member: &Asked, raw: &str) -> Result<(), String> {
         if let Some(slot) = member.slot {
-            self.slots[usize::from(slot)] = self.place(raw);
+            self.slots[usize::from(slot)] = self.place(raw)?;
         }
         if !member.inner.wanted.is_empty() && raw.starts_with('{') {
             let inner = Object {
@@ -679,26 +681,29 @@ impl Object<'_> {
                 slots: &mut *self.slots,
                 scratch: &mut *self.scratch,
             };
-            // The outer parser has read this text already, so it is an object.
-            let _ = inner.deserialize(&mut serde_json::Deserializer::from_str(raw));
+            let mut deserializer = serde_json::Deserializer::from_str(raw);
+            inner.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
         }
+        Ok(())
     }
 
-    fn place(&mut self, raw: &str) -> Slot {
+    fn place(&mut self, raw: &str) -> Result<Slot, String> {
         let start = raw.as_ptr() as usize - self.line.as_ptr() as usize;
         let end = start + raw.len();
-        match raw.as_bytes()[0] {
+        Ok(match raw.as_bytes()[0] {
             b'n' => Slot::default(),
             b'"' if memchr(b'\\', raw.as_bytes()).is_none() => {
                 slot_at(start + 1, end - 1, Kind::Str)
             }
             b'"' => {
-                let text: String = serde_json::from_str(raw).unwrap_or_default();
+                // The outer parser has read this text already, and is content with either half.
+                let half = |_| "half of a surrogate pair is no letter".to_owned();
+                let text: String = serde_json::from_str(raw).map_err(half)?;
                 self.keep(text.as_bytes())
             }
             b'{' | b'[' | b't' | b'f' => slot_at(start, end, Kind::Json),
             _ => slot_at(start, end, Kind::Text),
-        }
+        })
     }
 
     fn base64(&mut self, member: &Asked, raw: &str) {
