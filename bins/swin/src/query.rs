@@ -383,10 +383,11 @@ impl Scope for ResultScope {
         if let Some(output) = self.names[keys..].iter().position(|known| known == name) {
             return slot_of(output).map(|slot| u16::MAX - slot);
         }
-        let known = if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") };
-        Err(format!(
-            "{name} is neither a key nor inside an aggregate; results have the columns {known}"
-        ))
+        let reason = format!("{name} is neither a key nor inside an aggregate");
+        if self.names.is_empty() {
+            return Err(reason);
+        }
+        Err(format!("{reason}; results have the columns {}", self.names.join(", ")))
     }
 
     fn functions(&self) -> &'static str {

@@ -262,7 +262,11 @@ impl Options {
     }
 }
 
+/// The names in a header line; what an editor puts around them belongs to none: a byte order mark,
+/// and the carriage return of an end of line.
 fn header_names(layout: &Layout, line: &[u8]) -> Result<Vec<String>, String> {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let fields: Vec<Vec<u8>> = match layout {
         Layout::Csv(byte) => Csv::new(*byte).fields(line).map_err(|bad| bad.to_string())?,
         Layout::Text(Separator::Byte(byte)) => {
