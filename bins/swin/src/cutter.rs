@@ -108,20 +108,17 @@ impl Cutter {
         let (Some(Cut::Members), Some(line)) = (&self.cut, values.last()) else { return };
         let Some(bytes) = line.bytes() else { return };
         out.truncate(out.len() - b"}\n".len());
-        match members(&bytes) {
-            Ok(members) => {
-                for (name, value) in members {
-                    if !self.front.contains(&name) {
-                        append_name(name, out);
-                        out.extend_from_slice(value.as_bytes());
-                    }
+        if let Ok(members) = members(&bytes) {
+            for (name, value) in members {
+                if !self.front.contains(&name) {
+                    append_name(name, out);
+                    out.extend_from_slice(value.as_bytes());
                 }
             }
+        } else {
             // The payload of a record may be text where others are objects.
-            Err(_) => {
-                append_name(label("$0"), out);
-                form::write_json(line, out);
-            }
+            append_name(label("$0"), out);
+            form::write_json(line, out);
         }
         out.extend_from_slice(b"}\n");
     }
