@@ -208,18 +208,18 @@ fn shown(args: &[&str], variables: &[(&str, &str)], input: &str) -> String {
 
 #[test]
 fn a_terminal_shows_a_table_that_is_drawn_in_place() {
-    let row = "\r\x1b[1mrank  $0\x1b[0m\x1b[K\n   1   7\x1b[K\n\x1b[J";
+    let row = "\r\x1b[1mrank  line\x1b[0m\x1b[K\n   1     7\x1b[K\n\x1b[J";
     let again = row.replace('\r', "\r\x1b[2A");
     assert_eq!(shown(&["$1"], &[("TERM", "xterm")], "7\n"), format!("{row}{again}"));
     let plain = shown(&["$1"], &[("TERM", "xterm"), ("NO_COLOR", "1")], "7\n");
     assert!(!plain.contains("\x1b[1m"), "{plain:?}");
-    assert_eq!(shown(&["$1"], &[("TERM", "dumb")], "7\n"), "rank  $0\n   1   7\n");
+    assert_eq!(shown(&["$1"], &[("TERM", "dumb")], "7\n"), "rank  line\n   1     7\n");
     let tally = "rank  line  count\n   1     7      2\n";
     assert_eq!(shown(&["--tally"], &[("TERM", "dumb")], "7\n7\n"), tally);
-    let groups = "rank  $0\n   1  a,1\n   1  b,2\n";
+    let groups = "rank  line\n   1  a,1\n   1  b,2\n";
     assert_eq!(shown(&["$2", "--per", "$1"], &[("TERM", "dumb")], "b,2\na,1\n"), groups);
     let changes = ["$2", "--key", "$1", "--upsert", "--changes"];
-    assert_eq!(shown(&changes, &[], "b,2\n"), "{\"rank\":1,\"$0\":\"b,2\"}\n");
+    assert_eq!(shown(&changes, &[], "b,2\n"), "{\"rank\":1,\"line\":\"b,2\"}\n");
     let marked = format!("{OPEN}\n{{\"n\":7}}\n{DRAINED}\n");
     assert_eq!(shown(&["n", "-o", "json"], &[], &marked), "{\"rank\":1,\"n\":7}\n");
 }

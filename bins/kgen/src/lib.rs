@@ -98,7 +98,8 @@ EXAMPLES
 EXIT STATUS
   0  all rows are written, a signal came, or the reader of stdout has gone
   1  the world failed: a full disk
-  2  the command line is wrong";
+  2  the command line is wrong
+  75 the reader of stdout left a stream that has epochs: run it again";
 
 /// Behaviour generator: reproducible rows by rate or in bursts.
 ///
@@ -192,10 +193,17 @@ pub fn run(args: &Args) -> Result<Code> {
     let marker = args.marker(start_ms).filter(|_| !out.is_terminal());
     let mut stream = Stream::new(profile, schedule, marker, start_ms);
     stream.open(out.buffer());
-    let how = write(&mut stream, &stop, &mut out)?;
-    stream.end(how, out.buffer());
-    out.flush()?;
-    Ok(Code::DONE)
+    let ended = write(&mut stream, &stop, &mut out).and_then(|how| {
+        stream.end(how, out.buffer());
+        out.flush()
+    });
+    match ended {
+        // What was not read belongs to an epoch that nobody will commit.
+        Err(Error::Closed) if args.epoch.is_some() => {
+            Err(Error::unfinished("<stdout>", "the reader has gone before the stream ended"))
+        }
+        ended => ended.map(|()| Code::DONE),
+    }
 }
 
 /// Writes what is due when it is due, and says why it ended.

@@ -5,7 +5,7 @@ use row::field::{Bad, Fields as _, Reader, Row};
 use row::key::{self, Key};
 use row::plain::{Line, Plain};
 use row::schema::{Column, Schema};
-use row::sql::{Item, Refused};
+use row::sql::{self, Item, Refused};
 use row::time::{Clock, TIME_MS_MAX};
 use row::value::{Fault, Number, Value};
 
@@ -152,7 +152,7 @@ impl Intake {
         let keys = query.keys.iter().map(|item| compile(item, "--by"));
         let keys: Vec<Expr> = keys.collect::<Result<_, _>>()?;
         let key_slot = if let [key] = keys.as_slice() { key.as_slot() } else { None };
-        let mut of_text = |item: &Item| compile(item, &item.text);
+        let mut of_text = |item: &Item| compile(item, &sql::brief(&item.text));
         let conditions = query.conditions.iter().map(&mut of_text).collect::<Result<_, _>>()?;
         let each = query.each().unwrap_or_default().iter().map(&mut of_text);
         let each: Vec<Expr> = each.collect::<Result<_, _>>()?;

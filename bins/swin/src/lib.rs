@@ -25,6 +25,7 @@ pub mod aggregate;
 pub mod batch;
 pub mod blocks;
 pub mod changes;
+pub mod cutter;
 pub mod engine;
 pub mod grid;
 pub mod intake;
@@ -47,6 +48,7 @@ pub mod watermark;
 pub mod window;
 
 use batch::Batch;
+use cutter::Cutter;
 use engine::{Engine, Settings};
 use losses::Keeping;
 use output::{Form, Output};
@@ -127,16 +129,21 @@ pub struct Args {
     every: Option<NonZeroI64>,
 
     /// One result for each value of these expressions
-    #[arg(long, value_name = "EXPR,…")]
+    #[arg(long, value_name = "EXPR,…", value_parser = expression, allow_hyphen_values = true)]
     by: Option<String>,
 
     /// Only rows for which this is true count
-    #[arg(long = "where", value_name = "EXPR")]
+    #[arg(
+        long = "where",
+        value_name = "EXPR",
+        value_parser = expression,
+        allow_hyphen_values = true
+    )]
     filter: Option<String>,
 
     /// Only results for which this is true are written: over keys, aggregates and their names, and
     /// the columns of the window, whose times are milliseconds
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", value_parser = expression, allow_hyphen_values = true)]
     having: Option<String>,
 
     /// Writes rows instead of aggregates, or the expressions given over them: those of a window
@@ -267,7 +274,7 @@ impl Kinds {
 #[command(next_help_heading = "Time")]
 struct Times {
     /// The time of a row; without it, that of its arrival
-    #[arg(long, value_name = "EXPR")]
+    #[arg(long, value_name = "EXPR", value_parser = expression, allow_hyphen_values = true)]
     time: Option<String>,
 
     /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
@@ -280,7 +287,7 @@ struct Times {
     tz: Option<String>,
 
     /// How long a window waits for rows that are out of order [default: 0s]
-    #[arg(long, value_name = "D", requires = "time")]
+    #[arg(long, value_name = "D", requires = "time", allow_hyphen_values = true)]
     delay: Option<Span>,
 
     /// After a silence of D, time goes on with the clock, so that the last window closes
@@ -309,6 +316,14 @@ enum Align {
     Epoch,
     /// Windows end at multiples of the step since the first row, as in Spark Streaming
     Start,
+}
+
+/// An expression may start with `-`, as no option does.
+fn expression(text: &str) -> Result<String, String> {
+    if text.starts_with("--") {
+        return Err("an expression is expected and no option".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn period(text: &str) -> Result<NonZeroI64, String> {
@@ -439,7 +454,10 @@ impl Args {
             each: self.each,
             bounds: self.bounds(window),
         };
-        Query::parse(&texts).map_err(|(option, reason)| Error::caller(option, reason))
+        Query::parse(&texts).map_err(|(thing, reason)| {
+            let refused = Error::caller(thing, reason);
+            self.aggregates.iter().fold(refused, |refused, text| refused.or_file(text))
+        })
     }
 
     /// The names of the columns of the window.
@@ -475,7 +493,7 @@ impl Args {
     fn keeping(&self) -> Keeping {
         Keeping {
             bad: self.bad_rows.bad.is_some(),
-            late: self.late.is_some(),
+            late: self.late.as_ref().map(|_| self.lines.delimiter()),
             strict: self.bad_rows.strict,
         }
     }
@@ -483,12 +501,14 @@ impl Args {
     fn output(&self, window: Option<&Window>, query: &Query, terminal: bool) -> Result<Output> {
         let names = self.columns(window, query)?;
         let default = if terminal { OutputForm::Table } else { OutputForm::Json };
-        let form = match self.output.unwrap_or(default) {
+        let asked = self.output.unwrap_or(default);
+        let form = match asked {
             OutputForm::Json => Form::Rows(Writer::new(form::Form::Json, &names)),
             OutputForm::Csv => Form::Rows(Writer::new(form::Form::Csv, &names)),
             OutputForm::Text => {
                 let separator: Separator = self.rows.field_separator.clone();
-                Form::Rows(Writer::new(form::Form::Text(separator), &names))
+                let text = form::Form::Text(separator, self.lines.delimiter());
+                Form::Rows(Writer::new(text, &names))
             }
             OutputForm::Table => Form::Table(Table::new(&names)),
             OutputForm::Spark => {
@@ -501,7 +521,14 @@ impl Args {
         let stamp =
             self.time_out.clone().map(|shape| self.zone().map(|zone| Stamp::new(shape, zone)));
         let singly = matches!(window, None | Some(Window::Range(_) | Window::Rows(_)));
-        Ok(Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp)), singly))
+        let mut out = Output::new(form, stamp.transpose()?.map(|stamp| (times, stamp)), singly);
+        out.end_lines_in(self.lines.delimiter());
+        let whole = self.each && self.aggregates.is_empty() && window.is_some();
+        if whole && asked != OutputForm::Spark {
+            let json = asked == OutputForm::Json;
+            out.cut_rows(Cutter::new(&self.rows, &names[..names.len() - 1], json));
+        }
+        Ok(out)
     }
 
     fn settings(&self, window: Window) -> Settings {

@@ -14,8 +14,8 @@ const LEAP_MS: i64 = 3_600_000;
 pub struct Keeping {
     /// Keep bad rows, as JSON lines.
     pub bad: bool,
-    /// Keep late rows, as they came.
-    pub late: bool,
+    /// Keep late rows, as they came; and what they end in.
+    pub late: Option<u8>,
     /// Stop at the first bad row.
     pub strict: bool,
 }
@@ -48,13 +48,13 @@ impl Losses {
         self.bad.add(number, reason);
     }
 
-    /// A row was late by `by_ms`; it is kept when this is asked.
-    pub fn add_late(&mut self, by_ms: i64, line: &[u8], keep: bool) {
+    /// A row was late by `by_ms`; it is kept when it is said what lines end in.
+    pub fn add_late(&mut self, by_ms: i64, line: &[u8], end: Option<u8>) {
         self.late += 1;
         self.late_most_ms = self.late_most_ms.max(by_ms);
-        if keep {
+        if let Some(end) = end {
             self.late_lines.extend_from_slice(line);
-            self.late_lines.push(b'\n');
+            self.late_lines.push(end);
         }
     }
 

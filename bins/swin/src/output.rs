@@ -7,10 +7,12 @@ use pipe::exit::{Error, Result};
 use pipe::mark::{self, Mark, Partition};
 use pipe::outlet::Outlet;
 use row::form::Writer;
+use row::schema::Schema;
 use row::table::Table;
 use row::time::Stamp;
 use row::value::Value;
 
+use crate::cutter::Cutter;
 use crate::results::Sink;
 use crate::spark::Spark;
 
@@ -59,6 +61,10 @@ pub struct Output {
     singly: bool,
     begun: bool,
     lead: Lead,
+    /// What rows that come out as they came end in.
+    line_end: u8,
+    /// Cuts rows that come out behind the columns of their window into their own columns.
+    cutter: Option<Cutter>,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
     /// Takes what is written, between two windows of many that are due at once.
@@ -80,10 +86,29 @@ impl Output {
             singly,
             begun: false,
             lead: Lead::default(),
+            line_end: b'\n',
+            cutter: None,
             closed: None,
             relief: None,
             failed: None,
             stream: Outlet::default(),
+        }
+    }
+
+    /// Rows that come out as they came end in `byte`, unless marks stand between them.
+    pub fn end_lines_in(&mut self, byte: u8) {
+        self.line_end = byte;
+    }
+
+    /// Results end in rows, which come out with their own columns.
+    pub fn cut_rows(&mut self, cutter: Cutter) {
+        self.cutter = Some(cutter);
+    }
+
+    /// The header line of the rows said their schema.
+    pub fn learn(&mut self, schema: &Schema) {
+        if let Some(cutter) = &mut self.cutter {
+            cutter.learn(schema);
         }
     }
 
@@ -142,6 +167,9 @@ impl Output {
 
     /// The results are complete: CSV has its header line also without rows.
     pub fn complete(&mut self) {
+        if let Some(names) = self.cutter.as_mut().and_then(|cutter| cutter.begin(Some(b""))) {
+            self.rename(&names);
+        }
         self.begin();
     }
 
@@ -165,7 +193,7 @@ impl Output {
             mark::write_data(line, &mut self.stream.bytes);
         } else {
             self.stream.bytes.extend_from_slice(line);
-            self.stream.bytes.push(b'\n');
+            self.stream.bytes.push(self.line_end);
         }
     }
 
@@ -177,8 +205,44 @@ impl Output {
         }
     }
 
-    /// Writes a row in a form for programs.
+    fn rename(&mut self, names: &[String]) {
+        match &mut self.form {
+            Form::Rows(writer) => writer.rename(names),
+            Form::Table(table) => *table = Table::new(names),
+            Form::Spark(_) => {}
+        }
+        self.lead = Lead::default();
+    }
+
     fn write(&mut self, partition: usize, values: &[Value<'_>]) {
+        match self.cutter.take() {
+            None => self.put(partition, values),
+            Some(cutter) => self.write_cut(partition, values, cutter),
+        }
+    }
+
+    #[cold]
+    fn write_cut(&mut self, partition: usize, values: &[Value<'_>], mut cutter: Cutter) {
+        let line = values.last().and_then(Value::bytes);
+        if let Some(names) = cutter.begin(line.as_deref()) {
+            self.rename(&names);
+        }
+        cutter.columns(values, |columns| self.put(partition, columns));
+        cutter.append_members(values, &mut self.stream.bytes);
+        self.cutter = Some(cutter);
+    }
+
+    fn put(&mut self, partition: usize, values: &[Value<'_>]) {
+        self.begin();
+        match &mut self.form {
+            Form::Rows(_) => self.write_row(partition, values),
+            Form::Table(table) => table.row(shown(values, self.times.as_ref()).iter()),
+            Form::Spark(spark) => spark.row(&shown(values, self.times.as_ref())),
+        }
+    }
+
+    /// Writes a row in a form for programs.
+    fn write_row(&mut self, partition: usize, values: &[Value<'_>]) {
         let Form::Rows(writer) = &self.form else { return };
         self.stream.from(partition);
         self.stream.count(1);
@@ -216,12 +280,7 @@ fn shown<'v>(values: &'v [Value<'_>], times: Option<&(usize, Stamp)>) -> Cow<'v,
 
 impl Sink for Output {
     fn row(&mut self, partition: usize, values: &[Value<'_>]) {
-        self.begin();
-        match &mut self.form {
-            Form::Rows(_) => self.write(partition, values),
-            Form::Table(table) => table.row(shown(values, self.times.as_ref()).iter()),
-            Form::Spark(spark) => spark.row(&shown(values, self.times.as_ref())),
-        }
+        self.write(partition, values);
     }
 
     fn told(&mut self, until: i64) {

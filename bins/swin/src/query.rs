@@ -3,6 +3,7 @@
 
 use row::expr::{Expr, Scope, compile};
 use row::field::Fields;
+use row::schema::label;
 use row::sql::{self, Item, Refused};
 use row::value::{Fault, Number, Value};
 use serde_json::{Value as Json, json};
@@ -130,8 +131,8 @@ impl Query {
         let default: &[&str] = if texts.each { &[] } else { &["count(*)"] };
         let given = !texts.each && !texts.aggregates.is_empty();
         for text in if given { &texts.aggregates } else { default } {
-            let item = sql::item(text).map_err(blame(text))?;
-            scope.output(&item).map_err(blame(text))?;
+            let item = sql::item(text).map_err(blame(&sql::brief(text)))?;
+            scope.output(&item).map_err(blame(&sql::brief(text)))?;
         }
         if texts.each && texts.having.is_some() {
             let reason = "looks at aggregates, and --each has none; --where looks at rows";
@@ -142,6 +143,10 @@ impl Query {
             compile(&item.ast, &item.text, &mut scope)
         });
         let having = having.transpose().map_err(blame("--having"))?;
+        if scope.aggregates.is_empty() {
+            // A key has to have something that says that it is there.
+            scope.aggregates.push(AggregateCall::bare(Function::CountRows));
+        }
         let ResultScope { names, conditions, arguments, aggregates, readings, outputs, .. } = scope;
         let bounds = texts.bounds.len();
         let finish = Finish::new(bounds, keys.len(), readings, outputs, having);
@@ -335,7 +340,7 @@ impl ResultScope {
         let mut items = Vec::with_capacity(texts.len().max(1));
         for text in if texts.is_empty() { &["$0"] } else { texts } {
             let item = sql::item(text).and_then(|item| check_over_rows(&item).map(|()| item));
-            let item = item.map_err(|refused| ((*text).to_owned(), refused.to_string()))?;
+            let item = item.map_err(|refused| (sql::brief(text), refused.to_string()))?;
             self.names.push(item.name.clone().unwrap_or_else(|| name_of(&item.ast)));
             items.push(item);
         }
@@ -412,11 +417,12 @@ impl Scope for ResultScope {
         if let Some(bound) = self.bounds.iter().position(|known| known == name) {
             return slot_of(bound).map(|slot| u16::MAX - slot);
         }
-        let known = [self.bounds.as_slice(), &self.names].concat().join(", ");
-        let known = if known.is_empty() { "none".to_owned() } else { known };
-        Err(format!(
-            "{name} is neither a key nor inside an aggregate; results have the columns {known}"
-        ))
+        let reason = format!("{name} is neither a key nor inside an aggregate");
+        let known = [self.bounds.as_slice(), &self.names].concat();
+        if known.is_empty() {
+            return Err(reason);
+        }
+        Err(format!("{reason}; results have the columns {}", known.join(", ")))
     }
 
     fn functions(&self) -> &'static str {
@@ -502,16 +508,7 @@ fn written(ast: &Ast) -> String {
 /// `sum_x`, and of anything longer its text.
 fn name_of(ast: &Ast) -> String {
     match ast {
-        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => {
-            let name = written(ast);
-            match name.strip_prefix('$') {
-                Some("0") => "line".to_owned(),
-                Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                    format!("f{digits}")
-                }
-                _ => name,
-            }
-        }
+        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => label(&written(ast)),
         Ast::Function(call) => match &call.args {
             FunctionArguments::List(list) if call.filter.is_none() => {
                 name_of_call(call, list).unwrap_or_else(|| ast.to_string())

@@ -333,6 +333,9 @@ impl Stage {
         }
         let schema = self.reading.rows.schema(line);
         let (schema, header) = schema.map_err(|reason| Error::caller("the first row", reason))?;
+        if header {
+            out.learn(&schema);
+        }
         self.compile(schema)?;
         // Rows that come out as they came need the names that they had.
         if let Job::Each(_, Whole::Line) = self.job
@@ -723,7 +726,7 @@ mod tests {
             }
         }
         stage.finish(0, &mut out).expect("no limit");
-        let keeping = Keeping { strict: false, bad: true, late: true };
+        let keeping = Keeping { strict: false, bad: true, late: Some(b'\n') };
         let said = stage.losses().summaries(keeping);
         let losses = stage.losses();
         let told = [&out.stream.bytes, &losses.bad_lines, &losses.late_lines].map(Vec::as_slice);

@@ -269,7 +269,10 @@ impl Args {
             OutputForm::Table => Form::Table,
             OutputForm::Json => Form::Rows(form::Form::Json),
             OutputForm::Csv => Form::Rows(form::Form::Csv),
-            OutputForm::Text => Form::Rows(form::Form::Text(self.rows.field_separator.clone())),
+            OutputForm::Text => {
+                let separator = self.rows.field_separator.clone();
+                Form::Rows(form::Form::Text(separator, self.lines.delimiter()))
+            }
         }
     }
 }
@@ -284,8 +287,9 @@ pub fn run(args: &Args) -> Result<Code> {
     let form = args.form(terminal);
     let table = form == Form::Table;
     let screen = (table && terminal && !is_dumb()).then(|| Screen::new(!is_set("NO_COLOR")));
-    let stage = Stage::new(args.plan(form)?);
-    stage.check_early()?;
+    let stage = args.plan(form).map(Stage::new);
+    let stage = stage.and_then(|stage| stage.check_early().map(|()| stage));
+    let stage = stage.map_err(|refused| refused.or_file(args.expr.as_deref().unwrap_or("")))?;
     let bad = args.bad_rows.bad.as_deref().map(stdio::Output::create).transpose()?;
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;

@@ -7,7 +7,7 @@ use row::field::{Fields as _, Reader};
 use row::form::{self, Writer};
 use row::key;
 use row::member::members;
-use row::schema::{Schema, Separator};
+use row::schema::{Schema, Separator, label};
 use row::sql::{Item, Refused};
 use row::table::Table;
 use row::value::Value;
@@ -61,8 +61,8 @@ struct Gone {
 enum Kind {
     /// JSON rows whose members go on as they were written.
     Members(Box<Members>),
-    /// Text rows without names, which go on as they came.
-    Line(Separator),
+    /// Text rows without names, which go on as they came; and what they end in.
+    Line(Separator, u8),
     Rows(Writer),
     Table(Table),
 }
@@ -93,9 +93,9 @@ impl Sheet {
         let expr = compile(&score.ast, &score.text, &mut |name: &str| reader.slot(name))?;
         // A column stands in the row already, unless it was given another name.
         let is_new = expr.as_slot().is_none() || score.name.is_some();
-        let label = is_new.then(|| label_of(score));
-        let own: Vec<&str> = std::iter::once(RANK).chain(label).collect();
-        if label == Some(RANK) {
+        let scored = is_new.then(|| label_of(score));
+        let own: Vec<&str> = std::iter::once(RANK).chain(scored).collect();
+        if scored == Some(RANK) {
             let reason = "there is a column rank already; give another name with AS";
             return Err(Refused::at(&score.text, &score.ast, reason));
         }
@@ -115,18 +115,18 @@ impl Sheet {
             places.push(1 + place.unwrap_or(columns.len()));
             if place.is_none() && form != Form::Rows(form::Form::Json) {
                 columns.push(slot);
-                names.push(column_label(key));
+                names.push(label(key));
             }
         }
-        names.extend(label.map(str::to_owned));
+        names.extend(scored.map(str::to_owned));
         let gone = Gone::new(&form, keys, places, names.len());
         let kind = match form {
             Form::Table => Kind::Table(Table::new(&names)),
             Form::Rows(form::Form::Json) if reader.schema().is_json() => {
-                Kind::Members(Box::new(Members::new(&own, label)))
+                Kind::Members(Box::new(Members::new(&own, scored)))
             }
-            Form::Rows(form::Form::Text(separator)) if reader.schema().is_bare() => {
-                Kind::Line(separator)
+            Form::Rows(form::Form::Text(separator, end)) if reader.schema().is_bare() => {
+                Kind::Line(separator, end)
             }
             Form::Rows(form) => Kind::Rows(Writer::new(form, &names)),
         };
@@ -139,11 +139,11 @@ impl Sheet {
     #[must_use]
     pub fn of_counts(form: Form, score: &Item, keys: &[String]) -> Sheet {
         let mut names = vec![RANK.to_owned()];
-        names.extend(keys.iter().map(|key| column_label(key)));
+        names.extend(keys.iter().map(|key| label(key)));
         names.push(COUNT.to_owned());
-        let label = label_of(score);
-        let scored = label != COUNT;
-        names.extend(scored.then(|| label.to_owned()));
+        let score = label_of(score);
+        let scored = score != COUNT;
+        names.extend(scored.then(|| score.to_owned()));
         let places = (1..=keys.len()).collect();
         let gone = Gone::new(&form, keys, places, names.len());
         let kind = match form {
@@ -210,16 +210,6 @@ fn label_of(score: &Item) -> &str {
     score.name.as_deref().unwrap_or(score.text.trim())
 }
 
-/// What a column of a key is called, as swin calls it.
-#[must_use]
-pub fn column_label(name: &str) -> String {
-    match name.strip_prefix('$') {
-        Some("0") => "line".to_owned(),
-        Some(digits) => format!("f{digits}"),
-        None => name.to_owned(),
-    }
-}
-
 impl Kind {
     /// Appends the row that came in `line`.
     fn row<'v>(
@@ -232,7 +222,7 @@ impl Kind {
     ) {
         match self {
             Kind::Members(members) => members.write(rank, line, score, out),
-            Kind::Line(separator) => {
+            Kind::Line(separator, end) => {
                 rank.write(out);
                 out.extend_from_slice(separator.as_bytes());
                 out.extend_from_slice(line);
@@ -240,7 +230,7 @@ impl Kind {
                     out.extend_from_slice(separator.as_bytes());
                     score.write(out);
                 }
-                out.push(b'\n');
+                out.push(*end);
             }
             Kind::Rows(_) | Kind::Table(_) => {
                 let mut values = vec![rank.clone()];
@@ -256,7 +246,7 @@ impl Kind {
         match self {
             Kind::Table(table) => table.row(values),
             Kind::Rows(writer) => writer.row(values, out),
-            Kind::Members(_) | Kind::Line(_) => {}
+            Kind::Members(_) | Kind::Line(..) => {}
         }
     }
 }
@@ -264,7 +254,7 @@ impl Kind {
 impl Gone {
     fn new(form: &Form, keys: &[String], places: Vec<usize>, width: usize) -> Gone {
         let mut names = vec![RANK.to_owned()];
-        names.extend(keys.iter().map(|key| column_label(key)));
+        names.extend(keys.iter().map(|key| label(key)));
         let json = *form == Form::Rows(form::Form::Json);
         let json = json.then(|| Writer::new(form::Form::Json, &names));
         Gone { places, width, json }
@@ -280,12 +270,12 @@ impl Gone {
         }
         match kind {
             Kind::Members(_) => {}
-            Kind::Line(separator) => {
+            Kind::Line(separator, end) => {
                 for value in &values[1..] {
                     out.extend_from_slice(separator.as_bytes());
                     value.write(out);
                 }
-                out.push(b'\n');
+                out.push(*end);
             }
             Kind::Rows(_) | Kind::Table(_) => {
                 let mut row = vec![Value::Null; self.width];
@@ -409,10 +399,10 @@ mod tests {
 
     #[test]
     fn text_without_names_goes_on_as_it_came() {
-        let out = Form::Rows(form::Form::Text(Separator::Byte(b'|')));
+        let out = Form::Rows(form::Form::Text(Separator::Byte(b'|'), b'\n'));
         assert_eq!(written(out.clone(), &text(&[]), "$2", &["a|2||"]), "1|a|2||\n");
         assert_eq!(written(out, &text(&[]), "$2*2", &["a|2||"]), "1|a|2|||4\n");
-        assert_eq!(written(JSON, &text(&[]), "$2", &["a|2"]), "{\"rank\":1,\"$0\":\"a|2\"}\n");
+        assert_eq!(written(JSON, &text(&[]), "$2", &["a|2"]), "{\"rank\":1,\"line\":\"a|2\"}\n");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use pipe::mark::{How, Mark};
 use row::bad::{self, BadRows};
 use row::field::Bad;
 use row::key::Key;
-use row::schema::{Options, Schema};
+use row::schema::{Options, Schema, label};
 use row::value::Fault;
 use serde_json::Value as Json;
 
@@ -19,7 +19,7 @@ use crate::pace::Pace;
 use crate::ranker::{Mode, Ranker, Settings};
 use crate::ranking::Ranked;
 use crate::score::Score;
-use crate::sheet::{COUNT, Form, RANK, Sheet, column_label};
+use crate::sheet::{COUNT, Form, RANK, Sheet};
 use crate::tally::Scale;
 use crate::windows::Fate;
 
@@ -471,7 +471,7 @@ fn offer<'a>(
 
 /// What counts are ranked by, over the columns of a tally.
 fn scale(query: &Query) -> Result<Scale> {
-    let names: Vec<String> = query.keys.iter().map(|name| column_label(name)).collect();
+    let names: Vec<String> = query.keys.iter().map(|name| label(name)).collect();
     for name in &names {
         if [RANK, COUNT].contains(&name.as_str()) {
             let reason = "is the name of another column of a tally; rename it before";
@@ -480,7 +480,7 @@ fn scale(query: &Query) -> Result<Scale> {
     }
     let columns: Vec<&str> = names.iter().map(String::as_str).chain([COUNT]).collect();
     let mut resolve = |name: &str| {
-        let label = column_label(name);
+        let label = label(name);
         let slot = columns.iter().position(|&column| column == label);
         let slot = slot.and_then(|slot| u16::try_from(slot).ok());
         slot.ok_or_else(|| format!("no column {name}; a tally has {}", columns.join(", ")))

@@ -12,6 +12,7 @@
 use std::error::Error as _;
 use std::fmt::Display;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -64,6 +65,15 @@ impl Error {
     pub fn unfinished(thing: impl Display, reason: impl Display) -> Error {
         Error::Failed(Code::UNFINISHED, format!("{thing}: {reason}"))
     }
+
+    /// The refusal of `argument`, which a file of that name explains better: filters read stdin.
+    #[must_use]
+    pub fn or_file(self, argument: &str) -> Error {
+        if Path::new(argument).is_file() {
+            return Error::caller(argument, "is a file; rows are read from stdin, with < FILE");
+        }
+        self
+    }
 }
 
 /// Runs a program: parses its arguments as `A`, calls `run`, and turns what came into an exit
@@ -96,6 +106,9 @@ pub fn say_bare(line: impl Display) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
+/// What the standard library says of a text that is no whole number.
+const NO_DIGIT: &str = "invalid digit found in string";
+
 /// Turns what clap refused into this suite's form of a message.
 fn refusal(error: &clap::Error) -> Error {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
@@ -109,6 +122,15 @@ fn refusal(error: &clap::Error) -> Error {
     let help = TOOL.get().map(|tool| format!("; see {tool} --help")).unwrap_or_default();
     let arg = context(ContextKind::InvalidArg);
     match (error.kind(), arg) {
+        (ErrorKind::UnknownArgument, Some(arg)) if !arg.starts_with('-') => {
+            let reason = format!("one argument too many{help}");
+            Error::caller(&arg, reason).or_file(&arg)
+        }
+        (ErrorKind::UnknownArgument, Some(arg)) if !arg.starts_with("--") => {
+            let reason = "no such option; a value that starts with - stands behind =, an argument \
+                          behind --";
+            Error::caller(arg, format!("{reason}{help}"))
+        }
         (ErrorKind::UnknownArgument, Some(arg)) => {
             let near = context(ContextKind::SuggestedArg);
             let near = near.map(|near| format!(", did you mean {near}?")).unwrap_or_default();
@@ -117,6 +139,7 @@ fn refusal(error: &clap::Error) -> Error {
         (ErrorKind::ValueValidation, Some(arg)) => {
             let value = context(ContextKind::InvalidValue).unwrap_or_default();
             let reason = error.source().map_or_else(String::new, ToString::to_string);
+            let reason = reason.replace(NO_DIGIT, "a whole number is expected, as 1000000");
             Error::caller(flag_and_value(&arg, &value), reason)
         }
         (ErrorKind::InvalidValue, Some(arg)) => {

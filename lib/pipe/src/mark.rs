@@ -266,11 +266,11 @@ pub struct Options {
     #[arg(long)]
     plain: bool,
 
-    /// What lines end in
+    /// What lines end in, those of -o text as well
     #[arg(long, value_name = "BYTE", default_value = "\\n", value_parser = units::byte)]
     delimiter: u8,
 
-    /// Lines end in a NUL byte
+    /// Lines end in a NUL byte, those of -o text as well
     #[arg(short = '0', conflicts_with = "delimiter")]
     null: bool,
 
@@ -280,11 +280,16 @@ pub struct Options {
 }
 
 impl Options {
+    /// The byte that lines end in, those that are read and those that go on as they came.
+    #[must_use]
+    pub fn delimiter(&self) -> u8 {
+        if self.null { 0 } else { self.delimiter }
+    }
+
     /// The stream that `input` is.
     #[must_use]
     pub fn stream(&self, input: Input) -> Stream {
-        let delimiter = if self.null { 0 } else { self.delimiter };
-        Stream::new(Lines::new(input, delimiter, self.max_line), self.plain)
+        Stream::new(Lines::new(input, self.delimiter(), self.max_line), self.plain)
     }
 }
 

@@ -7,9 +7,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::{memchr, memchr_iter, memmem};
 use regex::bytes::CaptureLocations;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::csv::Csv;
 use crate::cuts::{self, Cuts};
 use crate::envelope::{About, Envelope};
 use crate::pattern::Pattern;
@@ -193,6 +194,8 @@ pub struct Reader {
     whole_line: Option<u16>,
     about: Vec<(About, u16)>,
     groups: Option<CaptureLocations>,
+    /// Made for the first line with quotes.
+    csv: Option<Box<Csv>>,
     scratch: Vec<u8>,
     payload: Vec<u8>,
 }
@@ -226,6 +229,7 @@ impl Reader {
             whole_line: None,
             about: Vec::new(),
             groups,
+            csv: None,
             scratch: Vec::new(),
             payload: Vec::new(),
         }
@@ -316,7 +320,10 @@ impl Reader {
                 let line = line.strip_suffix(b"\r").unwrap_or(line);
                 places.read_bytes(line, *byte, Kind::Text)?;
             }
-            Layout::Csv(byte) => places.read_csv(line, *byte, &mut self.scratch)?,
+            Layout::Csv(byte) => {
+                let csv = self.csv.get_or_insert_with(|| Box::new(Csv::new(*byte)));
+                places.read_csv(line, csv, &mut self.scratch)?;
+            }
             Layout::Json => {
                 self.scratch.clear();
                 places.read_json(line, &self.members, &mut self.scratch)?;
@@ -454,15 +461,14 @@ impl Places {
         self.check_count(found)
     }
 
-    fn read_csv(&mut self, line: &[u8], separator: u8, scratch: &mut Vec<u8>) -> Result<(), Bad> {
-        let fields = cut_csv(line, separator)?;
-        scratch.clear();
-        for (position, field) in fields.iter().enumerate() {
-            let start = scratch.len();
-            scratch.extend_from_slice(field);
-            self.put(position, slot_at(start, scratch.len(), Kind::ScratchText));
+    fn read_csv(&mut self, line: &[u8], csv: &mut Csv, scratch: &mut Vec<u8>) -> Result<(), Bad> {
+        let ends = csv.cut(line, scratch)?;
+        let mut start = 0;
+        for (position, &end) in ends.iter().enumerate() {
+            self.put(position, slot_at(start, end, Kind::ScratchText));
+            start = end;
         }
-        self.check_count(fields.len())
+        self.check_count(ends.len())
     }
 
     /// A group that took no part is NULL; one that took nothing is empty text.
@@ -551,37 +557,6 @@ fn slot_at(start: usize, end: usize, kind: Kind) -> Slot {
     // Lines are far below 4 GiB: --max-line sees to that.
     #[expect(clippy::cast_possible_truncation, reason = "a line is below 4 GiB")]
     Slot { start: start as u32, end: end as u32, kind }
-}
-
-/// Cuts one CSV record into its fields, unquoted.
-pub(crate) fn cut_csv(line: &[u8], separator: u8) -> Result<Vec<Vec<u8>>, Bad> {
-    let mut reader = csv_core::ReaderBuilder::new().delimiter(separator).build();
-    let mut bytes = vec![0; line.len() + 1];
-    let mut ends = vec![0; line.len() + 2];
-    let (mut wrote, mut ended) = (0, 0);
-    for input in [line, b"\n", b""] {
-        let (result, _, out, fields) =
-            reader.read_record(input, &mut bytes[wrote..], &mut ends[ended..]);
-        wrote += out;
-        ended += fields;
-        if matches!(result, csv_core::ReadRecordResult::Record) {
-            break;
-        }
-    }
-    // The newline ends the record, unless it stands inside quotes.
-    if bytes[..wrote].ends_with(b"\n") {
-        return Err(Bad::Quote);
-    }
-    let mut fields = Vec::with_capacity(ended);
-    let mut start = 0;
-    for &end in &ends[..ended] {
-        fields.push(bytes[start..end].to_vec());
-        start = end;
-    }
-    if fields.is_empty() {
-        fields.push(Vec::new());
-    }
-    Ok(fields)
 }
 
 /// The members of JSON objects that are asked for.
@@ -701,11 +676,13 @@ impl<'de> Visitor<'de> for Object<'_> {
             }
             let raw: &'de RawValue = map.next_value()?;
             if let Some(&slot) = by_position {
-                self.slots[usize::from(slot)] = self.place(raw.get());
+                self.slots[usize::from(slot)] = self.place(raw.get()).map_err(A::Error::custom)?;
             }
             match named {
                 Named::Unasked => {}
-                Named::Plain(member) => self.member(member, raw.get()),
+                Named::Plain(member) => {
+                    self.member(member, raw.get()).map_err(A::Error::custom)?;
+                }
                 Named::Base64(member) => self.base64(member, raw.get()),
             }
         }
@@ -715,9 +692,9 @@ impl<'de> Visitor<'de> for Object<'_> {
 
 impl Object<'_> {
     /// Puts a member's value where it was asked for, and looks inside it.
-    fn member(&mut self, member: &Asked, raw: &str) {
+    fn member(&mut self, member: &Asked, raw: &str) -> Result<(), String> {
         if let Some(slot) = member.slot {
-            self.slots[usize::from(slot)] = self.place(raw);
+            self.slots[usize::from(slot)] = self.place(raw)?;
         }
         if !member.inner.wanted.is_empty() && raw.starts_with('{') {
             let inner = Object {
@@ -727,26 +704,29 @@ impl Object<'_> {
                 slots: &mut *self.slots,
                 scratch: &mut *self.scratch,
             };
-            // The outer parser has read this text already, so it is an object.
-            let _ = inner.deserialize(&mut serde_json::Deserializer::from_str(raw));
+            let mut deserializer = serde_json::Deserializer::from_str(raw);
+            inner.deserialize(&mut deserializer).map_err(|error| error.to_string())?;
         }
+        Ok(())
     }
 
-    fn place(&mut self, raw: &str) -> Slot {
+    fn place(&mut self, raw: &str) -> Result<Slot, String> {
         let start = raw.as_ptr() as usize - self.line.as_ptr() as usize;
         let end = start + raw.len();
-        match raw.as_bytes()[0] {
+        Ok(match raw.as_bytes()[0] {
             b'n' => Slot::default(),
             b'"' if memchr(b'\\', raw.as_bytes()).is_none() => {
                 slot_at(start + 1, end - 1, Kind::Str)
             }
             b'"' => {
-                let text: String = serde_json::from_str(raw).unwrap_or_default();
+                // The outer parser has read this text already, and is content with either half.
+                let half = |_| "half of a surrogate pair is no letter".to_owned();
+                let text: String = serde_json::from_str(raw).map_err(half)?;
                 self.keep(text.as_bytes())
             }
             b'{' | b'[' | b't' | b'f' => slot_at(start, end, Kind::Json),
             _ => slot_at(start, end, Kind::Text),
-        }
+        })
     }
 
     fn base64(&mut self, member: &Asked, raw: &str) {

@@ -13,8 +13,8 @@ use crate::value::Value;
 pub enum Form {
     /// One object a line.
     Json,
-    /// Fields between separators; NULL is empty.
-    Text(Separator),
+    /// Fields between separators, and the byte that a row ends in; NULL is empty.
+    Text(Separator, u8),
     /// RFC 4180 with a header line; NULL is empty, the empty text is `""`.
     Csv,
 }
@@ -52,6 +52,11 @@ impl Writer {
         Writer { form, columns: names.iter().map(|name| column(name.as_ref())).collect() }
     }
 
+    /// Columns have these names from now on.
+    pub fn rename(&mut self, names: &[impl AsRef<str>]) {
+        *self = Writer::new(self.form.clone(), names);
+    }
+
     /// Whether something stands before the first row.
     #[must_use]
     pub fn has_header(&self) -> bool {
@@ -72,7 +77,7 @@ impl Writer {
         out.push(b'\n');
     }
 
-    /// Appends a row and its newline.
+    /// Appends a row and what it ends in.
     pub fn row<'v>(&self, values: impl IntoIterator<Item = &'v Value<'v>>, out: &mut Vec<u8>) {
         self.columns(0, values, out);
         self.end(out);
@@ -87,7 +92,7 @@ impl Writer {
     ) {
         match &self.form {
             Form::Json => self.json(first, values, out),
-            Form::Text(separator) => {
+            Form::Text(separator, _) => {
                 for (at, value) in values.into_iter().enumerate() {
                     if at + first > 0 {
                         match separator {
@@ -111,13 +116,12 @@ impl Writer {
 
     /// Appends what ends a row.
     pub fn end(&self, out: &mut Vec<u8>) {
-        if self.form == Form::Json {
-            if self.columns.is_empty() {
-                out.push(b'{');
-            }
-            out.push(b'}');
+        match &self.form {
+            Form::Json if self.columns.is_empty() => out.extend_from_slice(b"{}\n"),
+            Form::Json => out.extend_from_slice(b"}\n"),
+            Form::Text(_, end) => out.push(*end),
+            Form::Csv => out.push(b'\n'),
         }
-        out.push(b'\n');
     }
 
     fn json<'v>(
@@ -127,7 +131,7 @@ impl Writer {
         out: &mut Vec<u8>,
     ) {
         let mut open = if first == 0 { b'{' } else { b',' };
-        for (column, value) in self.columns[first..].iter().zip(values) {
+        for (column, value) in self.columns.iter().skip(first).zip(values) {
             out.push(open);
             open = b',';
             match value {
@@ -246,7 +250,9 @@ mod tests {
     #[test]
     fn text_is_bare() {
         let text = "007|1.50|7||NaN|a,\"b\"||[1]\n";
-        assert_eq!(written(Form::Text(Separator::Byte(b'|'))), text);
+        assert_eq!(written(Form::Text(Separator::Byte(b'|'), b'\n')), text);
+        let text = text.replace('\n', "\0");
+        assert_eq!(written(Form::Text(Separator::Byte(b'|'), 0)), text);
     }
 
     #[test]

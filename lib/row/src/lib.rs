@@ -4,6 +4,7 @@
 //! Everything here is pure: bytes and time come in as arguments.
 
 pub mod bad;
+mod csv;
 mod cuts;
 pub mod envelope;
 pub mod expr;

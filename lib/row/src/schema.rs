@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use memchr::memmem;
 
+use crate::csv::Csv;
 use crate::envelope::{About, Envelope};
-use crate::field::cut_csv;
 use crate::member::members;
 use crate::pattern::Pattern;
 
@@ -262,9 +262,13 @@ impl Options {
     }
 }
 
+/// The names in a header line; what an editor puts around them belongs to none: a byte order mark,
+/// and the carriage return of an end of line.
 fn header_names(layout: &Layout, line: &[u8]) -> Result<Vec<String>, String> {
+    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
     let fields: Vec<Vec<u8>> = match layout {
-        Layout::Csv(byte) => cut_csv(line, *byte).map_err(|bad| bad.to_string())?,
+        Layout::Csv(byte) => Csv::new(*byte).fields(line).map_err(|bad| bad.to_string())?,
         Layout::Text(Separator::Byte(byte)) => {
             line.split(|b| b == byte).map(<[u8]>::to_vec).collect()
         }
@@ -294,6 +298,16 @@ fn twice(names: &[String]) -> Option<&str> {
     again.map(|(_, name)| name.as_str())
 }
 
+/// What results call a column that was asked for as `name`: `$0` is `line`, and `$2` is `f2`.
+#[must_use]
+pub fn label(name: &str) -> String {
+    match name.strip_prefix('$') {
+        Some("0") => "line".to_owned(),
+        Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => format!("f{digits}"),
+        _ => name.to_owned(),
+    }
+}
+
 impl Schema {
     /// A schema of JSON rows.
     #[must_use]
@@ -317,13 +331,13 @@ impl Schema {
     /// of the `first` row.
     #[must_use]
     pub fn columns(&self, first: &[u8]) -> Vec<(String, Column)> {
-        let line = || vec![("$0".to_owned(), Column::Line)];
+        let line = || vec![(label("$0"), Column::Line)];
         let about = || About::COLUMNS.map(|(about, name)| (name.to_owned(), Column::About(about)));
         match (&self.layout, &self.names) {
             (Layout::Json, _) => member_columns(first),
             (Layout::Pattern(pattern), _) => {
                 let name = |(at, name): (usize, &Option<String>)| {
-                    let name = name.clone().unwrap_or_else(|| format!("${}", at + 1));
+                    let name = name.clone().unwrap_or_else(|| label(&format!("${}", at + 1)));
                     (name, Column::Position(at))
                 };
                 pattern.names().iter().enumerate().map(name).collect()

@@ -7,7 +7,14 @@ use sqlparser::ast::{Expr as Ast, SelectItem, Spanned};
 use sqlparser::dialect::Dialect;
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
-use sqlparser::tokenizer::Token;
+use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+
+/// Names, operators and parentheses of a text at most. `1 + 1 + …` is as deep a tree as it is
+/// long, and whoever walks it does so on the stack.
+const STEPS_MAX: usize = 2_000;
+
+/// Letters that are shown on either side of the place that is refused.
+const SHOWN: usize = 60;
 
 /// An expression as it was written, parsed but not compiled.
 #[derive(Clone, Debug)]
@@ -23,8 +30,9 @@ pub struct Item {
 /// An expression that is refused: the reason, with a caret under the place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    text: String,
-    /// The place in characters from 0, when it is known.
+    /// What is shown of the text.
+    shown: String,
+    /// The place in it, in characters from 0, when it is known.
     column: Option<usize>,
     reason: String,
 }
@@ -33,15 +41,37 @@ impl Refused {
     /// Refuses a part of `text` for `reason`, pointing at where `ast` starts.
     #[must_use]
     pub fn at(text: &str, ast: &impl Spanned, reason: impl Into<String>) -> Refused {
-        let start = ast.span().start;
-        let column = usize::try_from(start.column).ok().and_then(|column| column.checked_sub(1));
-        Refused { text: text.to_owned(), column, reason: hint(text, reason.into()) }
+        Refused::new(text, ast.span().start, hint(text, reason.into()))
+    }
+
+    /// Shows the line of `place`, which counts both from 1, and no more of it than can be read.
+    fn new(text: &str, place: Location, reason: String) -> Refused {
+        let line = place.line.max(1) - 1;
+        let line = usize::try_from(line).ok().and_then(|line| text.lines().nth(line));
+        let line: Vec<char> = line.unwrap_or_default().chars().collect();
+        let column = usize::try_from(place.column).ok().and_then(|column| column.checked_sub(1));
+        let from = column.unwrap_or(0).saturating_sub(SHOWN).min(line.len());
+        let to = line.len().min(column.unwrap_or(0) + SHOWN);
+        let mut shown = String::new();
+        if from > 0 {
+            shown.push('…');
+        }
+        let margin = shown.chars().count();
+        shown.extend(&line[from..to]);
+        if to < line.len() {
+            shown.push('…');
+        }
+        Refused { shown, column: column.map(|column| column - from + margin), reason }
     }
 }
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n    {}", self.reason, self.text)?;
+        f.write_str(&self.reason)?;
+        if self.shown.trim().is_empty() {
+            return Ok(());
+        }
+        write!(f, "\n    {}", self.shown)?;
         if let Some(column) = self.column {
             write!(f, "\n    {}^", " ".repeat(column))?;
         }
@@ -83,11 +113,10 @@ pub fn item(text: &str) -> Result<Item, Refused> {
     let mut items = items(text)?;
     match items.pop() {
         Some(item) if items.is_empty() => Ok(item),
-        _ => Err(Refused {
-            text: text.to_owned(),
-            column: None,
-            reason: "one expression is expected here, give each its own quotes".to_owned(),
-        }),
+        _ => {
+            let reason = "one expression is expected here, give each its own quotes";
+            Err(Refused::new(text, Location::empty(), reason.to_owned()))
+        }
     }
 }
 
@@ -96,18 +125,37 @@ pub fn item(text: &str) -> Result<Item, Refused> {
 /// # Errors
 /// When the text is none, or goes on after them.
 pub fn items(text: &str) -> Result<Vec<Item>, Refused> {
-    let mut parser =
-        Parser::new(&RowDialect).try_with_sql(text).map_err(|error| refused(text, &error, None))?;
+    let mut parser = Parser::new(&RowDialect).with_tokens_with_locations(tokens(text)?);
     let parsed = parser.parse_comma_separated(Parser::parse_select_item);
     let next = parser.peek_token();
-    let column = usize::try_from(next.span.start.column).ok();
-    let column = column.filter(|&column| column > 0).map(|column| column - 1);
-    let parsed = parsed.map_err(|error| refused(text, &error, column))?;
+    let parsed = parsed.map_err(|error| refused(text, &error, next.span.start))?;
     if next.token != Token::EOF {
-        let reason = format!("{} is not expected here", next.token);
-        return Err(Refused { text: text.to_owned(), column, reason });
+        let reason = match advice(&next.token.to_string()) {
+            Some(advice) => format!("no operator {}; {advice}", next.token),
+            None => format!("{} is not expected here", next.token),
+        };
+        return Err(Refused::new(text, next.span.start, hint(text, reason)));
     }
     parsed.into_iter().map(|item| named(item, text)).collect()
+}
+
+/// Cuts a text into words, and refuses one that is longer than anybody writes.
+fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Refused> {
+    let tokens = Tokenizer::new(&RowDialect, text).tokenize_with_location();
+    let tokens = tokens.map_err(|error| refused(text, &error.into(), Location::empty()))?;
+    let flat = |token: &Token| {
+        // What stands between commas side by side makes no tree deeper.
+        matches!(
+            token,
+            Token::Whitespace(_) | Token::Comma | Token::Number(..) | Token::SingleQuotedString(_)
+        )
+    };
+    let mut steps = tokens.iter().filter(|token| !flat(&token.token));
+    if let Some(beyond) = steps.nth(STEPS_MAX) {
+        let reason = format!("too long: it has more than {STEPS_MAX} names and operators");
+        return Err(Refused::new(text, beyond.span.start, reason));
+    }
+    Ok(tokens)
 }
 
 fn named(item: SelectItem, text: &str) -> Result<Item, Refused> {
@@ -120,8 +168,9 @@ fn named(item: SelectItem, text: &str) -> Result<Item, Refused> {
     }
 }
 
-/// Takes the place out of the parser's message, which ends in ` at Line: 1, Column: 5`.
-fn refused(text: &str, error: &ParserError, column: Option<usize>) -> Refused {
+/// Takes the place out of the parser's message, which ends in ` at Line: 1, Column: 5`; `next` is
+/// where the parser stands.
+fn refused(text: &str, error: &ParserError, next: Location) -> Refused {
     let message = match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
             message.as_str()
@@ -129,20 +178,67 @@ fn refused(text: &str, error: &ParserError, column: Option<usize>) -> Refused {
         ParserError::RecursionLimitExceeded => "nested too deeply",
     };
     let (reason, place) = message.split_once(" at Line: ").unwrap_or((message, ""));
-    let place = place.rsplit("Column: ").next().and_then(|column| column.parse().ok());
-    let place = place.and_then(|column: usize| column.checked_sub(1)).or(column);
+    let place = place.split_once(", Column: ").and_then(|(line, column)| {
+        Some(Location { line: line.parse().ok()?, column: column.parse().ok()? })
+    });
     // The parser gives the end of the text no place.
-    let place = if reason.contains("found: EOF") { Some(text.chars().count()) } else { place };
-    let reason = reason.replace("found: EOF", "found the end");
-    let reason = reason.replace("Expected: ", "expected ").replace("found: ", "found ");
-    Refused { text: text.to_owned(), column: place, reason: hint(text, reason) }
+    let place = if reason.contains("found: EOF") { end_of(text) } else { place.unwrap_or(next) };
+    let reason = match reason {
+        "No infix parser for token Overlap" => no_operator("&&"),
+        "Expected: an expression, found: !" | "No infix parser for token ExclamationMark" => {
+            no_operator("!")
+        }
+        "Unterminated string literal" => "a text in quotes does not end".to_owned(),
+        "Expected close delimiter '\"' before EOF." => "a name in quotes does not end".to_owned(),
+        _ => reason.replace("Expected: ", "expected ").replace("found: ", "found "),
+    };
+    let reason = reason.replace("No infix parser for token ", "no operator ");
+    let reason = reason.replace("found EOF", "found the end");
+    Refused::new(text, place, hint(text, reason))
+}
+
+fn end_of(text: &str) -> Location {
+    let line = text.lines().count().max(1);
+    let column = text.lines().last().unwrap_or_default().chars().count() + 1;
+    Location { line: line as u64, column: column as u64 }
+}
+
+/// Refuses an operator that other languages have, and says what it is called here.
+pub(crate) fn no_operator(operator: &str) -> String {
+    match advice(operator) {
+        Some(advice) => format!("no operator {operator}; {advice}"),
+        None => format!("no operator {operator}"),
+    }
+}
+
+fn advice(operator: &str) -> Option<&'static str> {
+    Some(match operator {
+        "&&" => "write and",
+        "||" => "write or (texts cannot be joined)",
+        "!" => "write not",
+        "~" => "write x ~ 'pattern'",
+        _ => return None,
+    })
+}
+
+/// An expression as the thing of a message, which says more of it below.
+#[must_use]
+pub fn brief(text: &str) -> String {
+    const LETTERS: usize = 40;
+    let line = text.trim().lines().next().unwrap_or_default();
+    match line.char_indices().nth(LETTERS) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 /// The shell eats `$1` inside double quotes, and leaves texts that are easy to recognise.
 fn hint(text: &str, reason: String) -> String {
-    let eaten = ["()", "(,", ",)", "(*", "* )"].iter().any(|scrap| text.contains(scrap))
-        || text.trim_start().starts_with(['=', '<', '>', '*', '/'])
-        || text.trim_end().ends_with(['=', '<', '>', '*', '/', '+', '-']);
+    let text: String = text.split_whitespace().collect();
+    let eaten = ["()", "(,", ",)", "(*", ",,"].iter().any(|scrap| text.contains(scrap))
+        || text.is_empty()
+        || text.starts_with(['=', '<', '>', '*', '/', '~', ','])
+        || text.ends_with(['=', '<', '>', '*', '/', '+', '-', '~', ',']);
     if eaten && !text.contains('$') && !text.contains("count(*)") {
         format!("{reason}; did the shell eat a $1? use single quotes")
     } else {
@@ -198,6 +294,51 @@ mod tests {
 
     #[test]
     fn what_the_shell_ate_is_recognised() {
-        assert!(item("sum()+").expect_err("refused").to_string().contains("single quotes"));
+        for text in ["sum()+", "> 5", "", " = 'x'", "a, ,b", "= ''"] {
+            let refused = items(text).expect_err("refused").to_string();
+            assert!(refused.contains("single quotes"), "{text}: {refused}");
+        }
+        assert!(!item("a b c").expect_err("refused").to_string().contains("single quotes"));
+    }
+
+    #[test]
+    fn operators_of_other_languages_are_told_what_they_are_here() {
+        for (text, reason) in [
+            ("a && b", "no operator &&; write and\n    a && b\n      ^"),
+            ("!a", "no operator !; write not\n    !a\n    ^"),
+            ("a ! b", "no operator !; write not\n    a ! b\n      ^"),
+            ("a = 'x", "a text in quotes does not end\n    a = 'x\n        ^"),
+            ("\"x", "a name in quotes does not end\n    \"x\n    ^"),
+        ] {
+            assert_eq!(item(text).expect_err(text).to_string(), reason);
+        }
+    }
+
+    #[test]
+    fn no_more_is_shown_than_can_be_read() {
+        let refused = item("a = 1\nand b c d").expect_err("refused").to_string();
+        assert_eq!(refused.split_once('\n').expect("lines").1, "    and b c d\n            ^");
+        let long = format!("{}ß ß ß{}", "ä+".repeat(300), "+ö".repeat(300));
+        let refused = item(&long).expect_err("refused").to_string();
+        let lines: Vec<_> = refused.lines().collect();
+        assert_eq!(lines[1].chars().count(), 4 + 1 + 2 * SHOWN + 1, "{refused}");
+        let place = lines[2].chars().count() - 1;
+        let caret = lines[1].chars().skip(place - 2).take(4).collect::<String>();
+        assert_eq!(caret, "ß ß+", "{refused}");
+        assert_eq!(brief(&long).chars().count(), 41);
+        assert_eq!(brief(" a\nb "), "a");
+    }
+
+    #[test]
+    fn an_expression_has_so_many_steps_at_most() {
+        let sum = |terms: usize| vec!["1"; terms].join("+");
+        assert!(item(&sum(STEPS_MAX + 1)).is_ok());
+        let refused = item(&sum(STEPS_MAX + 2)).expect_err("too long").to_string();
+        assert!(refused.starts_with("too long: "), "{refused}");
+        let list = format!("$1 in ({})", vec!["1"; 20_000].join(","));
+        assert!(item(&list).is_ok());
+        let nested = format!("{}1", "(".repeat(1_000));
+        let refused = item(&nested).expect_err("too deep").to_string();
+        assert!(refused.starts_with("nested too deeply"), "{refused}");
     }
 }

@@ -46,7 +46,7 @@ impl std::str::FromStr for Format {
             "us" => Ok(Format::Micros),
             "ns" => Ok(Format::Nanos),
             "rfc3339" => Ok(Format::Rfc3339),
-            format if format.contains('%') => Ok(Format::Strptime(format.to_owned())),
+            format if format.contains('%') => check_strptime(format).map(Format::Strptime),
             _ => Err("there are auto, s, ms, us, ns, rfc3339 and formats as %Y-%m-%d".to_owned()),
         }
     }
@@ -117,15 +117,61 @@ impl Clock {
 
     fn read_strptime(&self, format: &str, text: &str) -> Option<Timestamp> {
         let mut parsed = BrokenDownTime::parse(format, text).ok()?;
-        // A weekday is read and not believed: logs are full of wrong ones.
+        // A weekday is read and not believed: logs are full of wrong ones. Only where days are
+        // those of a week there is no date without it.
+        let weekday = parsed.weekday();
         parsed.set_weekday(None);
+        self.moment(&parsed).or_else(|| {
+            parsed.set_weekday(weekday);
+            self.moment(&parsed)
+        })
+    }
+
+    fn moment(&self, parsed: &BrokenDownTime) -> Option<Timestamp> {
         if parsed.offset().is_some() || parsed.timestamp().is_some() {
             return parsed.to_timestamp().ok();
+        }
+        if parsed.iana_time_zone().is_some() {
+            return parsed.to_zoned().ok().map(|zoned| zoned.timestamp());
         }
         let local =
             parsed.to_datetime().or_else(|_| parsed.to_date().map(|date| date.at(0, 0, 0, 0)));
         local.ok()?.to_zoned(self.zone.clone()).ok().map(|zoned| zoned.timestamp())
     }
+}
+
+/// Refuses a format that reads no time, which shows when it is to read one that it has written.
+fn check_strptime(format: &str) -> Result<String, String> {
+    let sample = Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC);
+    let reads = |format: &str| {
+        let text = strtime::format(format, &sample).ok()?;
+        BrokenDownTime::parse(format, &text).ok()?;
+        Some(text)
+    };
+    if let Some(unknown) = directives(format).find(|directive| reads(directive).is_none()) {
+        return Err(format!("no times are read by {unknown}"));
+    }
+    let text = reads(format).ok_or("what it writes cannot be read by it")?;
+    let clock = Clock::new(Format::Rfc3339, TimeZone::UTC);
+    match clock.read_strptime(format, &text) {
+        Some(_) => Ok(format.to_owned()),
+        None => Err("it says no date: a year, a month and a day, as %Y-%m-%d, or %s".to_owned()),
+    }
+}
+
+/// The directives of a format: `%`, what changes how it is written, and a letter.
+fn directives(format: &str) -> impl Iterator<Item = &str> {
+    let mut rest = format;
+    std::iter::from_fn(move || {
+        rest = &rest[rest.find('%')?..];
+        let letter =
+            |letter: char| !matches!(letter, '0'..='9' | '-' | '_' | '^' | '#' | ':' | '.');
+        let end = rest[1..].char_indices().find(|&(_, c)| letter(c));
+        let end = end.map_or(rest.len(), |(at, c)| 1 + at + c.len_utf8());
+        let directive;
+        (directive, rest) = rest.split_at(end);
+        Some(directive)
+    })
 }
 
 /// How times are written.
@@ -283,6 +329,34 @@ mod tests {
             assert_eq!(read(format, beyond), Err(beyond.to_owned()));
         }
         assert!("minutes".parse::<Format>().is_err());
+    }
+
+    #[test]
+    fn a_format_that_reads_no_time_is_refused() {
+        let refused = |format: &str| format.parse::<Format>().expect_err(format);
+        for format in ["%H:%M", "%Y-%m", "%d.%m.", "%%", "%a", "%j", "%z"] {
+            assert!(refused(format).starts_with("it says no date"), "{format}");
+        }
+        for (format, directive) in
+            [("%Y-%m-%d %E!", "%E"), ("%", "%"), ("%Y %!", "%!"), ("%F %5", "%5"), ("%ö", "%ö")]
+        {
+            assert_eq!(refused(format), format!("no times are read by {directive}"));
+        }
+        for (format, text, ms) in [
+            ("%s", "17", 17_000),
+            ("%Y-%m-%d", "1970-01-02", 82_800_000),
+            ("%d/%b/%Y:%H:%M:%S %z", "01/Jan/1970:01:00:01 +0100", 1_000),
+            ("%Y%j", "1970002", 82_800_000),
+            ("%G-W%V-%u", "1970-W02-1", 342_000_000),
+            ("%F %T%.f", "1970-01-01 01:00:00.5", 500),
+            ("%Y-%m-%dT%H:%M:%S%.3f%:z", "1970-01-01T00:00:00.250+00:00", 250),
+            ("%m/%d/%y %I:%M:%S %p", "01/01/70 01:00:02 AM", 2_000),
+            ("%-d.%-m.%Y %H Uhr", "1.1.1970 2 Uhr", 3_600_000),
+            ("%A, %e %B %Y", "Friday,  2 January 1970", 82_800_000),
+            ("%F %T %Q", "1970-01-01 09:00:00 Asia/Tokyo", 0),
+        ] {
+            assert_eq!(read(format, text), Ok(ms), "{format}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sqlparser::ast::{
     Spanned, UnaryOperator,
 };
 
-use crate::sql::Refused;
+use crate::sql::{Refused, no_operator};
 use crate::value::{Number, Value, read_number};
 
 use super::formula::Formula;
@@ -170,7 +170,7 @@ impl Compiler<'_> {
                 }))
             }
             UnaryOperator::Not => Ok(self.push(Node::Not(of))),
-            other => Err(self.refuse(ast, format!("no operator {other}"))),
+            other => Err(self.refuse(ast, no_operator(&other.to_string()))),
         }
     }
 
@@ -201,7 +201,7 @@ impl Compiler<'_> {
             BinaryOperator::PGRegexIMatch => return self.matches(left, right, false, true),
             BinaryOperator::PGRegexNotMatch => return self.matches(left, right, true, false),
             BinaryOperator::PGRegexNotIMatch => return self.matches(left, right, true, true),
-            other => return Err(self.refuse(ast, format!("no operator {other}"))),
+            other => return Err(self.refuse(ast, no_operator(&other.to_string()))),
         };
         let (left, right) = (self.expr(left)?, self.expr(right)?);
         Ok(self.push(node(left, right)))
