@@ -246,7 +246,9 @@ impl Sliding {
                 tell.store.groups_mut().give(group);
             }
         }
-        keys.iter_mut().for_each(|(_, stacks)| stacks.clear(tell.store.groups_mut()));
+        for (_, stacks) in &mut keys {
+            stacks.clear(tell.store.groups_mut());
+        }
         Ok(())
     }
 

@@ -465,7 +465,9 @@ impl Oracle {
                 };
                 let rows = (0..self.rows.len()).filter(|row| is_of(&self.rows[*row]));
                 let rows: Vec<usize> = rows.collect();
-                rows.iter().for_each(|row| self.rows[*row].settled = true);
+                for row in &rows {
+                    self.rows[*row].settled = true;
+                }
                 forgotten.insert(key, rows);
             }
             at += every;
