@@ -12,6 +12,7 @@ use libfuzzer_sys::fuzz_target;
 use pipe::exit::Result;
 use pipe::mark::{How, Mark, Partition, RS};
 use swin::Args;
+use swin::batch::Batch;
 use swin::output::Output;
 use swin::stage::Stage;
 
@@ -83,9 +84,10 @@ fuzz_target!(|data: &[u8]| {
     let choice = usize::from(*choice) % CASES.len();
     let marked = form & 1 == 1;
     let steps = steps(rest, *form);
-    let once = play(choice, &steps, marked);
-    let again = play(choice, &steps, marked);
+    let once = play(choice, &steps, marked, false);
+    let again = play(choice, &steps, marked, true);
     assert_eq!(once.out, again.out, "the same stream, another result");
+    assert_eq!(once.lost, again.lost);
     assert_eq!(once.complete, again.complete);
     check_order(choice, &steps, &once);
     if CASES[choice].once && once.complete && begins(&steps) == 0 {
@@ -162,10 +164,11 @@ struct Played {
     complete: bool,
 }
 
-fn play(choice: usize, steps: &[Step], marked: bool) -> Played {
+/// Plays the steps, rows one by one or, as far as they are plain, side by side.
+fn play(choice: usize, steps: &[Step], marked: bool, batches: bool) -> Played {
     static ARGS: LazyLock<Vec<Args>> = LazyLock::new(|| CASES.iter().map(args).collect());
     let (mut stage, mut out) = ARGS[choice].assemble(false).expect("options of swin");
-    let complete = feed(&mut stage, &mut out, steps, marked).is_ok();
+    let complete = feed(&mut stage, &mut out, steps, marked, batches).is_ok();
     let losses = stage.losses();
     let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count();
     let lost = lines(&losses.bad_lines) + lines(&losses.late_lines);
@@ -182,24 +185,74 @@ fn args(case: &Case) -> Args {
     Args::try_parse_from(args).expect("options of swin")
 }
 
-fn feed(stage: &mut Stage, out: &mut Output, steps: &[Step], marked: bool) -> Result<()> {
+fn feed(
+    stage: &mut Stage,
+    out: &mut Output,
+    steps: &[Step],
+    marked: bool,
+    batches: bool,
+) -> Result<()> {
     if marked {
         put(stage, out, &Mark::Open { epochs: false, tick_ms: 100, stages: Vec::new() })?;
         put(stage, out, &begin(vec![Partition("t".to_owned(), 0), Partition("t".to_owned(), 1)]))?;
     }
+    let mut rows = Rows::default();
     for (step, number) in steps.iter().zip(1..) {
         match step {
+            Step::Row(line) if batches => rows.push(number, line),
             Step::Row(line) => stage.data(number, line, out)?,
+            // Whatever else happens stands between the rows.
+            _ => rows.feed(stage, out)?,
+        }
+        match step {
+            Step::Row(_) => {}
             Step::Mark(mark) if marked => put(stage, out, mark)?,
             Step::Clock(ms) if marked => put(stage, out, &Mark::Tick { ms: *ms })?,
             Step::Clock(ms) if stage.goes_by_clock() => stage.tick(*ms, out)?,
             Step::Mark(_) | Step::Clock(_) => {}
         }
     }
+    rows.feed(stage, out)?;
     if marked {
         put(stage, out, &Mark::End { how: How::Drained })?;
     }
     stage.finish(0, out).map(drop)
+}
+
+/// Rows that come one after the other, as they stand in the input.
+#[derive(Default)]
+struct Rows {
+    bytes: Vec<u8>,
+    first: Option<u64>,
+}
+
+impl Rows {
+    fn push(&mut self, number: u64, line: &[u8]) {
+        self.first.get_or_insert(number);
+        self.bytes.extend_from_slice(line);
+        self.bytes.push(b'\n');
+    }
+
+    fn feed(&mut self, stage: &mut Stage, out: &mut Output) -> Result<()> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let (mut rest, mut number) = (bytes.as_slice(), self.first.take().unwrap_or_default());
+        let mut numbers = Vec::new();
+        while let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
+            let mut batch = Batch::new(&mut numbers, stage.plain_numbers());
+            while let Some(length) = stage.read_plain(rest, b'\n', &mut batch) {
+                rest = &rest[length + 1..];
+            }
+            if batch.is_empty() {
+                stage.data(number, &rest[..length], out)?;
+                rest = &rest[length + 1..];
+                number += 1;
+            } else {
+                stage.take_plain(number, &mut batch, out)?;
+                number += batch.rows().count() as u64;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn put(stage: &mut Stage, out: &mut Output, mark: &Mark) -> Result<()> {

@@ -84,6 +84,14 @@ impl Recent {
         known.then_some((place.id, place.group))
     }
 
+    /// The number that a key had when it was remembered, whatever became of it since.
+    #[must_use]
+    pub fn number(&self, partition: usize, key: Key<'_>) -> Option<Id> {
+        let name = Name::of(partition, key)?;
+        let place = &self.places[name.place()];
+        (place.name == name).then_some(place.id)
+    }
+
     /// Remembers where a key has its aggregates.
     pub fn remember(&mut self, partition: usize, key: Key<'_>, pane: Pane, found: (Id, Group)) {
         if let Some(name) = Name::of(partition, key) {

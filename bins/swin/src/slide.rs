@@ -188,12 +188,13 @@ impl Stacks {
             if is_short {
                 self.push(entry, groups, &(panes.start..longest))?;
             }
-            entry.panes(self.until..panes.end).try_for_each(|(_, group)| match self.back {
-                Some(back) => groups.merge(back, group),
-                None => {
-                    self.back = Some(groups.copy(group));
-                    Ok(())
+            let back = &mut self.back;
+            entry.panes(self.until..panes.end).try_for_each(|(_, group)| {
+                if let Some(back) = *back {
+                    return groups.merge(back, group);
                 }
+                *back = Some(groups.copy(group));
+                Ok(())
             })?;
         } else {
             self.clear(groups);
@@ -201,15 +202,11 @@ impl Stacks {
             self.turned = panes.end;
         }
         self.until = panes.end;
-        Ok(match (self.front.last(), self.back) {
-            (Some(&(_, longest)), Some(back)) => {
-                let merged = groups.copy(longest);
-                groups.merge(merged, back)?;
-                merged
-            }
-            (Some(&(_, one)), None) | (None, Some(one)) => groups.copy(one),
-            (None, None) => groups.make(),
-        })
+        match (self.front.last(), self.back) {
+            (Some(&(_, longest)), Some(back)) => groups.merged(longest, back),
+            (Some(&(_, one)), None) | (None, Some(one)) => Ok(groups.copy(one)),
+            (None, None) => Ok(groups.make()),
+        }
     }
 
     /// Makes suffixes of panes that are before the longest one.

@@ -118,7 +118,8 @@ impl Sliding {
         if !self.single {
             self.members.changed(touch.id, place.from, touch.new_pane, of);
         }
-        if touch.new_pane {
+        // No window with the pane ends before it does.
+        if touch.new_pane && self.due > place.to {
             self.due = self.due.min(self.first_due(time, now));
         }
     }

@@ -365,7 +365,8 @@ impl Store {
     /// Whether there is so much that a row has to wait for memory.
     #[must_use]
     pub fn is_large(&self) -> bool {
-        self.bytes() > CACHE_BYTES
+        // A row changes the newest pane of its key; those before it are seldom looked at.
+        self.keys() * (ENTRY_BYTES + self.groups.group_bytes) > CACHE_BYTES
     }
 
     /// The hash of a key, for [`Store::bring_near`].
@@ -460,7 +461,8 @@ impl Store {
         }
     }
 
-    /// Finds the aggregates of `key` in its newest pane, which will change now, if that is `pane`.
+    /// Finds the aggregates of `key` in `pane`, which will change now, if that is its newest pane
+    /// or had a row lately.
     /// `id` is the number that the key had a while ago, if that is known.
     ///
     /// # Errors
@@ -507,7 +509,11 @@ impl Store {
         key: Key<'_>,
         pane: Pane,
     ) -> Result<(Id, Group), Option<Id>> {
-        let id = self.find(partition, key).ok_or(None)?;
+        let known = self.recent.number(partition, key);
+        let id = match known.filter(|&id| self.has_name(id, partition, key)) {
+            Some(id) => id,
+            None => self.find(partition, key).ok_or(None)?,
+        };
         let found = self.newest(id, pane)?;
         self.recent.remember(partition, key, pane, found);
         Ok(found)
@@ -533,6 +539,7 @@ impl Store {
             self.touched.entry(pane).or_default().push(id);
             self.check_bytes()?;
         }
+        self.recent.remember(partition, key, pane, (id, touch.group));
         self.change(id, Slot::Pane(pane), touch.group);
         Ok(touch)
     }
@@ -880,6 +887,8 @@ pub struct Groups {
     /// Bytes that aggregates hold beside their cells, and whether any can.
     heap_bytes: usize,
     grows: bool,
+    /// Whether aggregates hold the values themselves.
+    collects: bool,
     /// Bytes that a group takes, without those.
     group_bytes: usize,
 }
@@ -887,16 +896,17 @@ pub struct Groups {
 impl Groups {
     fn new(empty: Vec<Aggregate>) -> Groups {
         let grows = empty.iter().any(Aggregate::grows);
+        let collects = empty.iter().any(Aggregate::collects);
         let cells: usize = empty.iter().map(|cell| cell.fixed_bytes() + 8).sum();
         let group_bytes = cells + PANE_BYTES;
         let (cells, free, marks) = (Vec::new(), Vec::new(), Vec::new());
-        Groups { empty, cells, free, marks, heap_bytes: 0, grows, group_bytes }
+        Groups { empty, cells, free, marks, heap_bytes: 0, grows, collects, group_bytes }
     }
 
     /// Whether aggregates hold the values themselves.
     #[must_use]
     pub fn collects(&self) -> bool {
-        self.empty.iter().any(Aggregate::collects)
+        self.collects
     }
 
     /// A new group of nothing.
@@ -915,31 +925,47 @@ impl Groups {
         Group::try_from(group).unwrap_or(Group::MAX)
     }
 
+    /// A group of anything, to be set.
+    fn take(&mut self) -> Group {
+        if let Some(group) = self.free.pop() {
+            self.marks[group as usize] = 0;
+            return group;
+        }
+        self.make()
+    }
+
+    /// The cells of a group, to be changed, and those of another.
+    #[inline]
+    fn both(&mut self, into: Group, from: Group) -> (&mut [Aggregate], &[Aggregate]) {
+        let width = self.empty.len();
+        let range = |group: Group| group as usize * width..(group as usize + 1) * width;
+        let both = self.cells.get_disjoint_mut([range(into), range(from)]);
+        let [into, from] = both.expect("two groups that there are");
+        (into, from)
+    }
+
     /// A new group of what another has.
     pub fn copy(&mut self, from: Group) -> Group {
-        let width = self.empty.len();
-        let at = from as usize * width;
-        let Some(group) = self.free.pop() else {
-            let group = self.cells.len() / width;
-            self.cells.extend_from_within(at..at + width);
-            self.marks.push(0);
-            self.count_copy(at);
-            return Group::try_from(group).unwrap_or(Group::MAX);
-        };
-        let into = group as usize * width;
-        // The two groups never overlap, so one of them ends before the other starts.
-        let (low, high) = self.cells.split_at_mut(into.max(at));
-        let (into, from) =
-            if into < at { (&mut low[into..], &high[..]) } else { (high, &low[at..]) };
-        set(&mut into[..width], &from[..width]);
-        self.marks[group as usize] = 0;
-        self.count_copy(at);
+        let group = self.take();
+        let (into, from) = self.both(group, from);
+        set(into, from);
+        self.count_new(group);
         group
     }
 
-    fn count_copy(&mut self, at: usize) {
+    /// A new group of what two others have.
+    ///
+    /// # Errors
+    /// When a sum leaves 128 bits.
+    pub fn merged(&mut self, one: Group, other: Group) -> Result<Group, Fault> {
+        let group = self.copy(one);
+        self.merge(group, other)?;
+        Ok(group)
+    }
+
+    fn count_new(&mut self, group: Group) {
         if self.grows {
-            self.heap_bytes += heap_bytes(&self.cells[at..at + self.empty.len()]);
+            self.heap_bytes += heap_bytes(self.get(group));
         }
     }
 
@@ -987,15 +1013,10 @@ impl Groups {
     /// # Errors
     /// When a sum leaves 128 bits.
     pub fn merge(&mut self, into: Group, from: Group) -> Result<(), Fault> {
-        let width = self.empty.len();
         let before = if self.grows { heap_bytes(self.get(into)) } else { 0 };
         let group = into;
-        let (into, from) = (into as usize * width, from as usize * width);
-        // The two groups never overlap, so one of them ends before the other starts.
-        let (low, high) = self.cells.split_at_mut(into.max(from));
-        let (into, from) =
-            if into < from { (&mut low[into..], &high[..]) } else { (high, &low[from..]) };
-        merge(&mut into[..width], &from[..width])?;
+        let (into, from) = self.both(into, from);
+        merge(into, from)?;
         if self.grows {
             self.heap_bytes = self.heap_bytes - before + heap_bytes(self.get(group));
         }
