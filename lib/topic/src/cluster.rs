@@ -34,9 +34,25 @@ pub fn partitions<C: ClientContext>(
     troubles: &Troubles,
     poll: impl Fn(Duration),
 ) -> Result<Vec<i32>> {
-    let deadline = Instant::now() + PATIENCE;
+    partitions_within(PATIENCE, client, brokers, topic, troubles, poll)
+}
+
+/// As [`partitions`], with a patience of one's own.
+///
+/// # Errors
+/// As [`partitions`].
+pub fn partitions_within<C: ClientContext>(
+    patience: Duration,
+    client: &Client<C>,
+    brokers: &str,
+    topic: &str,
+    troubles: &Troubles,
+    poll: impl Fn(Duration),
+) -> Result<Vec<i32>> {
+    let deadline = Instant::now() + patience;
     let mut last = None;
-    while Instant::now() < deadline {
+    // Even the least patience asks once.
+    while last.is_none() || Instant::now() < deadline {
         match client.fetch_metadata(Some(topic), SLICE).map(|metadata| listed(&metadata, topic)) {
             Ok(Ok(partitions)) => return Ok(partitions),
             Ok(Err(code)) if !passes(code) => return Err(Error::world(topic, reason(code))),
