@@ -67,8 +67,8 @@ pub struct Console {
     /// Bytes of the sockets' send buffers (send.buffer.bytes)
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     socket_buffer_size: Option<i64>,
-    /// Class that takes lines apart: Kafka's LineMessageReader is the one there is
     #[arg(long, value_name = "CLASS")]
+    #[arg(help = "Class that takes lines apart: Kafka's LineMessageReader is the one there is")]
     line_reader: Option<String>,
     /// Takes lines apart: parse.key, key.separator, parse.headers, headers.delimiter,
     /// headers.separator (a regular expression), headers.key.separator, ignore.error, null.marker

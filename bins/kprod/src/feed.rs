@@ -95,7 +95,10 @@ impl<'a> Feed<'a> {
         }
     }
 
-    /// The producer, and how many lines were no records.
+    /// Waits until every record is acknowledged or has failed.
+    ///
+    /// # Errors
+    /// When it is not known what became of a record, or it cannot be told.
     pub fn finish(&mut self) -> Result<()> {
         self.producer.finish(&mut self.ledger)
     }
@@ -281,7 +284,6 @@ impl<'a> Feed<'a> {
         let failed = self.producer.failed();
         let (written, refused) = match &mut self.work {
             Work::Lines(mould) => {
-                let lines = lines.map(|(number, line)| (number, line));
                 let mut moulded = mould.records(lines, count);
                 if self.manner.nulls {
                     for record in &mut moulded.records {

@@ -197,15 +197,22 @@ struct Told {
     /// Writes what could not be a record or be produced to FILE, as lines of JSON; the rest goes on
     #[arg(long, value_name = "FILE")]
     dead_letter: Option<PathBuf>,
+    /// Does not say at the end how many records were produced
+    #[arg(short = 'q', long)]
+    quiet: bool,
+    #[command(flatten)]
+    speed: Speed,
+}
+
+/// What is told of the speed.
+#[derive(clap::Args, Clone, Debug)]
+struct Speed {
     /// Says how fast it goes every 5 s and at the end, as kafka-producer-perf-test
     #[arg(long)]
     perf: bool,
     /// Says how fast it goes every D and at the end, as a line of JSON
     #[arg(long, value_name = "D")]
     stats: Option<Span>,
-    /// Does not say at the end how many records were produced
-    #[arg(short = 'q', long)]
-    quiet: bool,
 }
 
 fn delimiter(text: &str) -> std::result::Result<Delimiter, &'static str> {
@@ -228,7 +235,7 @@ fn unescaped(text: &str) -> Vec<u8> {
             bytes.push(byte);
             rest = &rest[length..];
         } else {
-            bytes.extend_from_slice(rest[..first.len_utf8()].as_bytes());
+            bytes.extend_from_slice(&rest.as_bytes()[..first.len_utf8()]);
             rest = &rest[first.len_utf8()..];
         }
     }
@@ -413,8 +420,8 @@ fn plan(args: &Args) -> Plan<'_> {
         receipts: told.receipts.then_some(told.receipt_form),
         letters: told.dead_letter.as_deref(),
         tee: told.tee,
-        perf: told.perf,
-        stats: told.stats.map(Span::duration),
+        perf: told.speed.perf,
+        stats: told.speed.stats.map(Span::duration),
     }
 }
 

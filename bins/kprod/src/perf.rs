@@ -48,9 +48,9 @@ impl Window {
 }
 
 impl Perf {
-    /// Counts an acknowledged record of `bytes` that took `latency_us`.
-    pub fn add(&mut self, bytes: u64, latency_us: u64) {
-        let latency_ms = latency_us / 1_000;
+    /// Counts an acknowledged record of `bytes` that took so many microseconds.
+    pub fn add(&mut self, bytes: u64, us: u64) {
+        let latency_ms = us / 1_000;
         self.all.add(bytes, latency_ms);
         self.window.add(bytes, latency_ms);
         *self.latencies.entry(latency_ms).or_default() += 1;

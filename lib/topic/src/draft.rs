@@ -13,7 +13,7 @@ type Piece = Range<usize>;
 pub struct Drafts {
     bytes: Vec<u8>,
     headers: Vec<(Piece, Option<Piece>)>,
-    drafts: Vec<Draft>,
+    done: Vec<Draft>,
 }
 
 /// A record under way.
@@ -40,25 +40,25 @@ impl Drafts {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.headers.clear();
-        self.drafts.clear();
+        self.done.clear();
     }
 
     /// How many records are done.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.drafts.len()
+        self.done.len()
     }
 
     /// Whether no record is done.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.drafts.is_empty()
+        self.done.is_empty()
     }
 
     /// Begins the record called `number`.
     pub fn begin(&mut self, number: u64) -> Pen<'_> {
         // What a record that was given up has left.
-        self.headers.truncate(self.drafts.last().map_or(0, |draft| draft.headers.end));
+        self.headers.truncate(self.done.last().map_or(0, |draft| draft.headers.end));
         let start = self.headers.len();
         let draft = Draft { number, headers: start..start, ..Draft::default() };
         Pen { drafts: self, draft }
@@ -86,7 +86,7 @@ impl Drafts {
             value: draft.value.clone().map(|value| &self.bytes[value]),
             headers: &headers[draft.headers.clone()],
         };
-        self.drafts.iter().map(record).collect()
+        self.done.iter().map(record).collect()
     }
 
     fn put(&mut self, bytes: &[u8]) -> Piece {
@@ -132,7 +132,7 @@ impl Pen<'_> {
     /// Keeps the record.
     pub fn done(mut self) {
         self.draft.headers.end = self.drafts.headers.len();
-        self.drafts.drafts.push(self.draft);
+        self.drafts.done.push(self.draft);
     }
 }
 

@@ -130,9 +130,9 @@ impl Mould<'_> {
     }
 
     /// The records of numbered lines, about `count`. A header line is no record.
-    pub fn records<'a>(
+    pub fn records<'a, 'l: 'a>(
         &'a mut self,
-        lines: impl Iterator<Item = (u64, &'a [u8])>,
+        lines: impl Iterator<Item = (u64, &'l [u8])>,
         count: usize,
     ) -> Moulded<'a> {
         let mut moulded = Moulded { records: Vec::with_capacity(count), refused: None };
