@@ -1,10 +1,10 @@
-//! kprod beside Kafka's own console producer, on a real Kafka: the same arguments and the same
+//! kprod beside Kafka's own producers, on a real Kafka: the same arguments and the same
 //! input are the same records, and what one refuses the other refuses in the same words.
 
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
 use kpipe_tests::broker::{Record, records};
@@ -227,26 +227,63 @@ fn java(kafka: &Kafka, topic: &str, args: &[String], input: &str, options: &str)
     run.env("JAVA_TOOL_OPTIONS", format!("{QUICK} {options}")).input(input).end()
 }
 
+/// One Kafka for all tests here; it ends when they do.
+static KAFKA: LazyLock<Option<Kafka>> = LazyLock::new(|| {
+    let names = (0..CASES.len()).flat_map(|at| [format!("java-{at}:3"), format!("ours-{at}:3")]);
+    let others = ["warm:1", "java-counts:1", "ours-counts:1"].map(ToOwned::to_owned);
+    let names: Vec<String> = names.chain(others).collect();
+    Kafka::start(&names.iter().map(String::as_str).collect::<Vec<_>>())
+});
+
+/// The events of a verifiable producer, without their times and with one name for the topic.
+fn events(ended: &Ended) -> Vec<serde_json::Value> {
+    let event = |line: &str| -> serde_json::Value {
+        let mut event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        for key in ["timestamp", "avg_throughput"] {
+            if let Some(value) = event.get_mut(key) {
+                assert!(value.is_number(), "{line}");
+                *value = 0.into();
+            }
+        }
+        if let Some(topic) = event.get_mut("topic") {
+            *topic = "counts".into();
+        }
+        event
+    };
+    ended.text().lines().map(event).collect()
+}
+
+#[test]
+fn verifiable_producers_say_the_same() {
+    let Some(kafka) = &*KAFKA else { return };
+    let args = ["--max-messages", "5", "--repeating-keys", "2", "--value-prefix", "7"];
+    let args = [&args[..], &["--acks", "-1", "--throughput", "1000"]].concat();
+    let java = Run::command(kafka.tool("VerifiableProducer")).args(["--topic", "java-counts"]);
+    let java = events(&java.args(&args).end().done());
+    let kprod = Run::of("kprod").args(["--bootstrap-server", kafka.address()]);
+    let kprod = kprod.args(["--verifiable", "--topic", "ours-counts"]).args(&args).end().done();
+    assert_eq!(events(&kprod), java);
+    assert_eq!(java.len(), 8);
+    assert_eq!(told("ours-counts", kafka), told("java-counts", kafka));
+}
+
 #[test]
 fn the_same_arguments_are_the_same_records() {
-    let names = (0..CASES.len()).flat_map(|at| [format!("java-{at}:3"), format!("ours-{at}:3")]);
-    let names: Vec<String> = names.chain(["warm:1".to_owned()]).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let Some(kafka) = Kafka::start(&names) else { return };
+    let Some(kafka) = &*KAFKA else { return };
     let files = tempfile::tempdir().expect("a folder");
     for (name, text) in FILES {
         fs::write(files.path().join(name), text).expect("a file");
     }
     // The first run keeps the classes that it loaded, for all others.
     let archive = files.path().join("classes.jsa").display().to_string();
-    let _ = java(&kafka, "warm", &[], "a\n", &format!("-XX:ArchiveClassesAtExit={archive}")).done();
+    let _ = java(kafka, "warm", &[], "a\n", &format!("-XX:ArchiveClassesAtExit={archive}")).done();
     let archived = format!("-XX:SharedArchiveFile={archive}");
     let wrong = Mutex::new(Vec::new());
     each(CASES.len(), |at| {
         let case = &CASES[at];
         let args = arguments(case, files.path());
         let (theirs, ours) = (format!("java-{at}"), format!("ours-{at}"));
-        let java = java(&kafka, &theirs, &args, case.input, &archived);
+        let java = java(kafka, &theirs, &args, case.input, &archived);
         let kprod = Run::of("kprod").args(["--bootstrap-server", kafka.address()]);
         let kprod = kprod.args(["--topic", &ours]).args(&args).input(case.input).end();
         let mut differs = Vec::new();
@@ -261,7 +298,7 @@ fn the_same_arguments_are_the_same_records() {
                 differs.push(format!("no such words in {}", ended.stderr));
             }
         }
-        let (theirs, ours) = (told(&theirs, &kafka), told(&ours, &kafka));
+        let (theirs, ours) = (told(&theirs, kafka), told(&ours, kafka));
         if theirs.is_empty() && case.refusal.is_none() && !case.input.is_empty() {
             differs.push("no records at all".to_owned());
         }

@@ -349,8 +349,14 @@ impl<'a> Feed<'a> {
             Some(Line::Long(head, bytes)) => {
                 if self.ledger.keeps_letters() {
                     self.ledger.line(number, head, b"")?;
+                    let max = self.producer.record_bytes_max();
+                    let reason = format!("{bytes} bytes are too many for message.max.bytes={max}");
+                    let kept = head.len();
+                    self.refused += 1;
+                    self.ledger.dead(number, &format!("{reason}; here are the first {kept}"))?;
+                } else {
+                    self.producer.refuse(number, bytes);
                 }
-                self.producer.refuse(number, bytes);
                 self.pace.sent(1);
                 Ok(true)
             }
