@@ -33,20 +33,21 @@ fn failed(ended: &Ended, code: i32, message: &str) {
 struct Drawn(u64);
 
 impl Drawn {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % limit
+    fn below(&mut self, limit: usize) -> usize {
+        let (factor, step) = (6_364_136_223_846_793_005, 1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(factor).wrapping_add(step);
+        usize::try_from(self.0 >> 33).expect("31 bits") % limit
     }
 
     /// Bytes, often odd ones; none for null.
     fn bytes(&mut self) -> Option<Vec<u8>> {
-        const ODD: [u8; 8] = [0, b'\n', b'"', b'\\', 0xff, 0xc3, 0x1e, b'\t'];
+        const ODD: &[u8] = b"\0\n\"\\\xff\xc3\x1e\t";
+        const PLAIN: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
         match self.below(5) {
             0 => None,
             1 => Some(Vec::new()),
-            2 => Some((0..self.below(20)).map(|_| ODD[self.below(8) as usize % 8]).collect()),
-            _ => Some((0..self.below(40)).map(|_| b'a' + self.below(26) as u8).collect()),
+            2 => Some((0..self.below(20)).map(|_| ODD[self.below(ODD.len())]).collect()),
+            _ => Some((0..self.below(40)).map(|_| PLAIN[self.below(PLAIN.len())]).collect()),
         }
     }
 }
@@ -62,7 +63,7 @@ fn fill(broker: &Broker, topic: &str, count: u64) {
         let (key, value) = (drawn.bytes(), drawn.bytes());
         let mut headers = OwnedHeaders::new();
         for _ in 0..drawn.below(4) {
-            let (key, value) = (["h", "g", "", "h\u{e9}"][drawn.below(4) as usize], drawn.bytes());
+            let (key, value) = (["h", "g", "", "h\u{e9}"][drawn.below(4)], drawn.bytes());
             headers = headers.insert(Header { key, value: value.as_ref() });
         }
         let partition = i32::try_from(drawn.below(3)).expect("a partition");
@@ -176,7 +177,7 @@ fn a_person_is_asked_for_lines() {
     let mut terminal = fs::File::from(terminal);
     let mut seen = Vec::new();
     let mut until = |terminal: &mut fs::File, prompts: usize| {
-        while seen.iter().filter(|byte| **byte == b'>').count() < prompts {
+        while String::from_utf8_lossy(&seen).matches('>').count() < prompts {
             let mut block = [0; 100];
             let bytes = terminal.read(&mut block).expect("the terminal");
             seen.extend_from_slice(&block[..bytes]);

@@ -10,7 +10,7 @@ use pipe::exit::{Code, Error, Result};
 /// Where the broker is, and librdkafka's properties.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Broker {
-    #[arg(short = 'b', long, alias = "broker-list", value_name = "HOST:PORT")]
+    #[arg(short = 'b', long, visible_alias = "broker-list", value_name = "HOST:PORT")]
     #[arg(value_parser = addresses)]
     #[arg(help = "Address of a broker, or of several, joined by commas [default: \
                   $KPIPE_BROKERS, else localhost:9092]")]
