@@ -107,6 +107,10 @@ fn envelopes_go_to_their_topics_and_one_that_cannot_is_named() {
     let mut receipts: Vec<_> = ended.text().lines().collect();
     receipts.sort_unstable();
     assert_eq!(receipts, ["a-0:0", "a-0:1", "b-1:0"]);
+    let nowhere =
+        Run::of("kprod").args(["-b", "127.0.0.1:1", "-J", "-q"]).input(line("a", 0)).end();
+    assert_eq!(nowhere.stderr, "kprod: 127.0.0.1:1: Connection refused\n");
+    assert_eq!(nowhere.code(), Some(1));
     let ended = kprod(&broker, &["-J"]).input("{\"headers\":[null,\"1\"]}\n").end();
     failed(&ended, 1, "line 1: the name of a header is null");
     let torn = "{\"topic\":\"a\",\"payload\":\"x";
@@ -208,8 +212,8 @@ fn what_fails_is_put_aside_and_the_rest_goes_on() {
     let expected = format!(
         "{{\"line\":1,\"reason\":\"Broker failed to validate record\",\"row_b64\":\"azr/\"}}\n\
          {{\"line\":2,\"reason\":\"there is no key separator\",\"row_b64\":\"bm9uZQ==\"}}\n\
-         {{\"line\":4,\"reason\":\"2000 bytes are too many for message.max.bytes=1000; here are the \
-         first 64\",\"row_b64\":\"{long}\"}}\n"
+         {{\"line\":4,\"reason\":\"2000 bytes are too many for message.max.bytes=1000; here are \
+         the first 64\",\"row_b64\":\"{long}\"}}\n"
     );
     assert_eq!(fs::read_to_string(&dead).expect("letters"), expected);
     let ended = kprod(&broker, &["--dead-letter", "/dev/full", "-K", ":"]).input("x\n").end();

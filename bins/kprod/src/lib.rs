@@ -50,6 +50,7 @@ in order per partition; a failed one is tried again until --delivery-timeout and
 partition hangs on the key as in Java's producer (murmur2), or is a random one without key.
 
 A signal does not cut a pipe short: kprod reads on to the end of its input. A second one ends it.
+Servers (tcp://) and --verifiable have no end, and end at the first.
 
 EXAMPLES
   kgen pages -n 1000 | kprod -t visits          a thousand records
@@ -59,10 +60,12 @@ EXAMPLES
   kprod -t visits -p 0 --receipts < visits.txt  says where each record lies
   kprod -t visits --create 3:1 < visits.txt     makes the topic: 3 partitions, 1 replica each
   kprod -t visits -X acks=1 -X linger.ms=50     any property of librdkafka
-  kcons -t visits -e -J | kprod -J -t copy       copies a topic, with headers and times
+  kcons -t visits -e -J | kprod -J -t copy      copies a topic, with headers and times
+  kprod -t visits tcp://127.0.0.1:9999          what a server says, for as long as it says it
   kprod --topic visits --reader-property parse.key=true --command-config client.properties
                                                 as kafka-console-producer
-  kprod --verifiable -t visits --max-messages 9  as kafka-verifiable-producer
+  kprod --verifiable -t visits --max-messages 9
+                                                as kafka-verifiable-producer
 
 EXIT STATUS
   0  every line is acknowledged
@@ -112,9 +115,9 @@ pub struct Args {
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    keys: KeyOptions,
-    #[command(flatten)]
     fields: FieldOptions,
+    #[command(flatten)]
+    keys: KeyOptions,
     #[command(flatten)]
     console: Console,
     #[command(flatten)]
@@ -298,6 +301,10 @@ pub fn run(args: &Args) -> Result<Code> {
         let defaults = Console::DEFAULTS.map(|(key, value)| (key, value.to_owned()));
         options.defaults.extend(defaults);
         options.patience = args.console.patience().unwrap_or(Duration::from_mins(1));
+    }
+    if args.console.sync {
+        // A record that is waited for has no company to wait for.
+        options.defaults.push(("linger.ms", "0".to_owned()));
     }
     let work = work(args, reader)?;
     let ledger = Ledger::open(plan(args))?;

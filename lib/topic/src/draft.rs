@@ -43,18 +43,6 @@ impl Drafts {
         self.done.clear();
     }
 
-    /// How many records are done.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.done.len()
-    }
-
-    /// Whether no record is done.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.done.is_empty()
-    }
-
     /// Begins the record called `number`.
     pub fn begin(&mut self, number: u64) -> Pen<'_> {
         // What a record that was given up has left.

@@ -99,12 +99,6 @@ impl KeyOptions {
         &self.rows
     }
 
-    /// Whether a separator parts key and value.
-    #[must_use]
-    pub fn has_separator(&self) -> bool {
-        self.key_separator.is_some()
-    }
-
     /// Where keys come from, by these options or by one that gives all records the same `key`.
     ///
     /// # Errors

@@ -102,12 +102,6 @@ impl Receipt<'_> {
         self.0.latency_us()
     }
 
-    /// Its value, `None` for null.
-    #[must_use]
-    pub fn value(&self) -> Option<&[u8]> {
-        self.0.value()
-    }
-
     /// The partition that it is in.
     #[must_use]
     pub fn partition(self) -> i32 {
@@ -257,7 +251,6 @@ impl Producer {
                 return Err(Error::world(format!("{topic} [{partition}]"), reason));
             }
         }
-        producer.client.client().context().0.release();
         Ok(producer)
     }
 
@@ -271,7 +264,10 @@ impl Producer {
             creation::create(&self.config, topic, shape)?;
         }
         self.client.open_topic(topic).map_err(|error| Error::world(topic, error))?;
-        creation::partitions(&self.client, &self.brokers, topic, self.start_patience)
+        let patience = self.start_patience;
+        let count = creation::partitions(&self.client, &self.brokers, topic, patience)?;
+        self.client.client().context().0.release();
+        Ok(count)
     }
 
     /// Bytes that a record may have (`message.max.bytes`).
@@ -385,6 +381,7 @@ impl Producer {
     /// # Errors
     /// As [`Producer::settle`].
     pub fn finish(&mut self, reports: &mut impl Reports) -> Result<()> {
+        self.client.hurry();
         let result = self.settle(reports);
         result.and(reckon(self.offered, self.acknowledged + self.failed))
     }
@@ -395,7 +392,6 @@ impl Producer {
     /// When `reports` has one, after the waiting, or it is not known what became of a record.
     pub fn settle(&mut self, reports: &mut impl Reports) -> Result<()> {
         let mut result = self.trouble.take().map_or(Ok(()), Err);
-        self.client.hurry();
         while self.client.in_flight() > 0 {
             result = result.and_then(|()| reports.flush());
             if !self.serve_all(HURRY, reports) {
