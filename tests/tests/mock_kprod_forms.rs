@@ -164,6 +164,16 @@ fn a_server_that_is_not_there_yet_is_waited_for_and_a_count_ends_the_run() {
 }
 
 #[test]
+fn a_broker_that_never_answers_is_a_message_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    let args = ["-b", &address, "-t", "t", "-q", "--max-block-ms", "1000"];
+    let ended = Run::of("kprod").args(args).input("a\n").end();
+    assert_eq!(ended.stderr, format!("kprod: {address}: no answer\n"));
+    assert_eq!(ended.code(), Some(1));
+}
+
+#[test]
 fn a_person_is_asked_for_lines() {
     let broker = Broker::with("t", 1);
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");

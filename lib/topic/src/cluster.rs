@@ -100,6 +100,10 @@ fn passes(code: RDKafkaErrorCode) -> bool {
 fn unanswered(brokers: &str, troubles: &Troubles, error: &KafkaError) -> Error {
     match (troubles.last(), error.rdkafka_error_code()) {
         (Some((thing, reason)), _) => Error::world(thing, reason),
+        // Nothing went wrong, and nothing came.
+        (None, Some(RDKafkaErrorCode::BrokerTransportFailure)) => {
+            Error::world(brokers, "no answer")
+        }
         (None, Some(code)) => Error::world(brokers, reason(code)),
         (None, None) => Error::world(brokers, error),
     }
