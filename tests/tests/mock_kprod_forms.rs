@@ -6,11 +6,12 @@ use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kpipe_tests::broker::{Broker, Record};
 use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
+use kpipe_tests::wait;
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
@@ -192,6 +193,7 @@ fn a_person_is_asked_for_lines() {
     let mut seen = Vec::new();
     let mut until = |terminal: &mut fs::File, prompts: usize| {
         while String::from_utf8_lossy(&seen).matches('>').count() < prompts {
+            assert!(wait::readable(terminal, Instant::now() + wait::LONG), "nobody is asked");
             let mut block = [0; 100];
             let bytes = terminal.read(&mut block).expect("the terminal");
             seen.extend_from_slice(&block[..bytes]);
