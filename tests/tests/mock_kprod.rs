@@ -442,7 +442,7 @@ fn wrong_options_are_the_callers() {
     for args in [
         &["-t", "t", "-X", "no.such=1"][..],
         &["-t", "t", "--create", "3"],
-        &["-t", "t", "-D", "ab"],
+        &["-t", "t", "-D", ""],
         &["-t", "t", "-K", ":", "-k", "a"],
         &["-t", "t", "--key-field", "a", "-k", "a"],
         &["-t", "t", "--key-field", "a", "-K", ":"],

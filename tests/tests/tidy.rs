@@ -79,6 +79,18 @@ const EDGES: &[(&str, &[&str])] = &[
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),
+    // The loop of kprod, what it reads and tells, and its options as Kafka's tools have them.
+    ("bins/kprod/src/feed.rs", &["pipe::stdio", "pipe::stop", "Instant::now"]),
+    (
+        "bins/kprod/src/source.rs",
+        &["std::fs", "fs::", "std::net", "std::io", "io::", "pipe::stdio"],
+    ),
+    ("bins/kprod/src/ledger.rs", &["clap", "pipe::stdio", "Instant::now"]),
+    ("bins/kprod/src/console.rs", &["clap"]),
+    (
+        "bins/kprod/src/verifier.rs",
+        &["clap", "pipe::stdio", "pipe::stop", "Instant::now", "SystemTime"],
+    ),
     // The broker of kmock, and the command that it runs.
     ("bins/kmock/src/mock.rs", &["rdkafka"]),
     ("bins/kmock/src/command.rs", &["std::io", "io::", "std::process", "pipe::stdio"]),

@@ -12,16 +12,12 @@ use pipe::lines::{Fill, Lines};
 use pipe::mark::{Event, Mark, Stream};
 use pipe::stdio::{Input, Output};
 use pipe::stop::Stop;
-use pipe::units::Span;
 use topic::flags::{Broker, topic_name};
 use topic::mould::{KeyOptions, Mould};
 use topic::producer::{BATCH, Options, Producer, Receipt, Record, Reports};
 
 use crate::spool::Spool;
 use crate::tee::Tee;
-
-/// How long a record is tried.
-const DELIVERY_TIMEOUT: Span = Span::from_ms(120_000);
 
 /// Bytes of lines that are produced together at most.
 const SPOOL_BYTES: usize = 256 << 10;
@@ -80,13 +76,7 @@ pub struct Args {
 /// # Errors
 /// When the command line, the stream or the world is wrong, or a record failed.
 pub fn run(args: &Args) -> Result<Code> {
-    let options = Options {
-        topic: &args.topic,
-        partition: None,
-        delivery_timeout: DELIVERY_TIMEOUT,
-        compression: None,
-        create: None,
-    };
+    let options = Options { topic: Some(&args.topic), ..Options::default() };
     let keys = args.keys.keys(None)?;
     let mould = Mould { keys, partition: None, headers: Vec::new() };
     let ledger = Ledger::new(args)?;
@@ -174,7 +164,7 @@ impl Sink<'_> {
         let moulded = self.mould.records(self.spool.lines(), self.spool.len());
         self.ledger.expect(&moulded.records, self.spool.lines());
         self.producer.write(&moulded.records, &mut self.ledger)?;
-        let refused = moulded.refused;
+        let refused = moulded.refused.map(|(number, _, refusal)| (number, refusal));
         self.spool.clear();
         match refused {
             Some((number, refusal)) => Err(refusal.at(&name(number, number))),

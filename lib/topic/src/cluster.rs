@@ -34,9 +34,25 @@ pub fn partitions<C: ClientContext>(
     troubles: &Troubles,
     poll: impl Fn(Duration),
 ) -> Result<Vec<i32>> {
-    let deadline = Instant::now() + PATIENCE;
+    partitions_within(PATIENCE, client, brokers, topic, troubles, poll)
+}
+
+/// As [`partitions`], with a patience of one's own.
+///
+/// # Errors
+/// As [`partitions`].
+pub fn partitions_within<C: ClientContext>(
+    patience: Duration,
+    client: &Client<C>,
+    brokers: &str,
+    topic: &str,
+    troubles: &Troubles,
+    poll: impl Fn(Duration),
+) -> Result<Vec<i32>> {
+    let deadline = Instant::now() + patience;
     let mut last = None;
-    while Instant::now() < deadline {
+    // Even the least patience asks once.
+    while last.is_none() || Instant::now() < deadline {
         match client.fetch_metadata(Some(topic), SLICE).map(|metadata| listed(&metadata, topic)) {
             Ok(Ok(partitions)) => return Ok(partitions),
             Ok(Err(code)) if !passes(code) => return Err(Error::world(topic, reason(code))),
@@ -84,6 +100,10 @@ fn passes(code: RDKafkaErrorCode) -> bool {
 fn unanswered(brokers: &str, troubles: &Troubles, error: &KafkaError) -> Error {
     match (troubles.last(), error.rdkafka_error_code()) {
         (Some((thing, reason)), _) => Error::world(thing, reason),
+        // Nothing went wrong, and nothing came.
+        (None, Some(RDKafkaErrorCode::BrokerTransportFailure)) => {
+            Error::world(brokers, "no answer")
+        }
         (None, Some(code)) => Error::world(brokers, reason(code)),
         (None, None) => Error::world(brokers, error),
     }

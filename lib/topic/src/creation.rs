@@ -87,18 +87,25 @@ pub(crate) fn create(config: &ClientConfig, topic: &str, shape: Shape) -> Result
 /// How many partitions `topic` has, once it has any.
 ///
 /// # Errors
-/// When there is no such topic and the broker makes none, or no broker answers within seconds.
-pub(crate) fn partitions(producer: &Producer<Context>, brokers: &str, topic: &str) -> Result<i32> {
+/// When there is no such topic and the broker makes none, or no broker answers within
+/// `patience`.
+pub(crate) fn partitions(
+    producer: &Producer<Context>,
+    brokers: &str,
+    topic: &str,
+    patience: Duration,
+) -> Result<i32> {
     let serve = |wait| {
         producer.serve(wait, |_| {});
     };
     // A topic that the broker makes because it was asked for is unknown at first.
-    let deadline = Instant::now() + MAKING;
+    let deadline = Instant::now() + MAKING.min(patience);
     while is_unknown(producer.client(), topic) && Instant::now() < deadline {
         serve(AGAIN);
     }
     let troubles = &producer.client().context().0;
-    let partitions = cluster::partitions(producer.client(), brokers, topic, troubles, serve)?;
+    let client = producer.client();
+    let partitions = cluster::partitions_within(patience, client, brokers, topic, troubles, serve)?;
     Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX))
 }
 

@@ -45,8 +45,8 @@ pub struct KeyOptions {
 pub struct Moulded<'a> {
     /// The records.
     pub records: Vec<Record<'a>>,
-    /// The number of the first line that cannot be a record, and why.
-    pub refused: Option<(u64, Refusal)>,
+    /// The first line that cannot be a record, its number, and why.
+    pub refused: Option<(u64, &'a [u8], Refusal)>,
 }
 
 /// Why a line does not become a record.
@@ -58,21 +58,47 @@ pub enum Refusal {
     NoKey(record_key::Refusal),
 }
 
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::NoSeparator => out.write_str("there is no key separator"),
+            Refusal::NoKey(refusal) => refusal.fmt(out),
+        }
+    }
+}
+
 impl Refusal {
+    /// Whether no line can be a record, as the options are wrong.
+    #[must_use]
+    pub fn is_callers(&self) -> bool {
+        matches!(self, Refusal::NoKey(record_key::Refusal::Fields(_)))
+    }
+
     /// The error that ends the run at the line called `name`.
     #[must_use]
     pub fn at(&self, name: &str) -> Error {
         match self {
-            Refusal::NoSeparator => Error::world(name, "there is no key separator"),
             Refusal::NoKey(record_key::Refusal::Fields(reason)) => {
                 Error::caller("--key-field", reason)
             }
-            Refusal::NoKey(refusal) => Error::world(name, refusal),
+            refusal => Error::world(name, refusal),
         }
     }
 }
 
 impl KeyOptions {
+    /// The fields of the key.
+    #[must_use]
+    pub fn fields(&self) -> &[String] {
+        &self.key_field
+    }
+
+    /// How rows are read.
+    #[must_use]
+    pub fn rows(&self) -> &schema::Options {
+        &self.rows
+    }
+
     /// Where keys come from, by these options or by one that gives all records the same `key`.
     ///
     /// # Errors
@@ -98,15 +124,16 @@ impl Mould<'_> {
     }
 
     /// The records of numbered lines, about `count`. A header line is no record.
-    pub fn records<'a>(
+    pub fn records<'a, 'l: 'a>(
         &'a mut self,
-        lines: impl Iterator<Item = (u64, &'a [u8])>,
+        lines: impl Iterator<Item = (u64, &'l [u8])>,
         count: usize,
     ) -> Moulded<'a> {
         let mut moulded = Moulded { records: Vec::with_capacity(count), refused: None };
         let (partition, headers) = (self.partition, self.headers.as_slice());
         let record = |number, key, value| Record {
             number,
+            topic: 0,
             partition,
             timestamp: None,
             key,
@@ -117,7 +144,7 @@ impl Mould<'_> {
             Keys::Line(rule) => {
                 for (number, line) in lines {
                     let Ok((key, value)) = rule.split(line) else {
-                        moulded.refused = Some((number, Refusal::NoSeparator));
+                        moulded.refused = Some((number, line, Refusal::NoSeparator));
                         break;
                     };
                     moulded.records.push(record(number, key, value));
@@ -131,7 +158,7 @@ impl Mould<'_> {
                         Ok(true) => rows.push((number, line)),
                         Ok(false) => {}
                         Err(refusal) => {
-                            moulded.refused = Some((number, Refusal::NoKey(refusal)));
+                            moulded.refused = Some((number, line, Refusal::NoKey(refusal)));
                             break;
                         }
                     }
@@ -149,7 +176,7 @@ mod tests {
     use super::*;
 
     fn mould(keys: Keys) -> Mould<'static> {
-        Mould { keys, partition: Some(2), headers: vec![Header { name: "h", value: None }] }
+        Mould { keys, partition: Some(2), headers: vec![Header { name: b"h", value: None }] }
     }
 
     fn numbered<'a>(lines: &[&'a [u8]]) -> impl Iterator<Item = (u64, &'a [u8])> {
@@ -171,7 +198,7 @@ mod tests {
         let tab = "\\t".parse().expect("a separator");
         let mut mould = mould(Keys::Line(Rule::new(Some(&tab), None)));
         let moulded = mould.records(numbered(&[b"k\tv", b"kv", b"k\tw"]), 3);
-        assert_eq!(moulded.refused, Some((2, Refusal::NoSeparator)));
+        assert_eq!(moulded.refused, Some((2, &b"kv"[..], Refusal::NoSeparator)));
         let [one] = moulded.records[..] else { panic!("one record") };
         assert_eq!((one.key, one.value), (Some(&b"k"[..]), Some(&b"v"[..])));
     }
@@ -182,7 +209,7 @@ mod tests {
         let mut mould = mould(Keys::Row(Box::new(keys)));
         let lines: [&[u8]; 3] = [b"{\"k\":\"a\"}", b"{\"k\":null}", b"{"];
         let moulded = mould.records(numbered(&lines), 3);
-        assert!(matches!(moulded.refused, Some((3, Refusal::NoKey(_)))));
+        assert!(matches!(moulded.refused, Some((3, _, Refusal::NoKey(_)))));
         let [first, second] = moulded.records[..] else { panic!("two records") };
         assert_eq!((first.key, first.value), (Some(&b"a"[..]), Some(lines[0])));
         assert_eq!((second.key, second.value), (None, Some(lines[1])));

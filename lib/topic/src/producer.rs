@@ -4,18 +4,18 @@
 //! named by numbers that their maker gives them, so that a failure can say which one it was.
 
 use std::mem::ManuallyDrop;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use pipe::exit::{Error, Result, say};
 use pipe::stdio;
-use pipe::units::Span;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::cluster::PATIENCE;
 use crate::config::{self, reason};
 use crate::creation;
 pub use crate::creation::Shape;
@@ -30,6 +30,9 @@ pub const BATCH: usize = 1_000;
 
 /// Bytes that a record may have unless `message.max.bytes` says otherwise.
 const RECORD_BYTES_MAX: usize = 1_000_000;
+
+/// How long a record is tried.
+const DELIVERY_TIMEOUT_MS: &str = "120000";
 
 /// Records that may wait for their acknowledgement: enough to keep five requests on their way,
 /// few enough for the memory to stay warm.
@@ -52,6 +55,8 @@ const RESERVED: [(&str, &str); 2] = [
 pub struct Record<'a> {
     /// Its maker's name for it, which its report carries.
     pub number: u64,
+    /// Its topic, by the order in which they were opened: 0 is the producer's own.
+    pub topic: usize,
     /// Its partition; `None` leaves the choice to the partitioner.
     pub partition: Option<i32>,
     /// Its time in milliseconds since the epoch; `None` is now.
@@ -68,7 +73,7 @@ pub struct Record<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Header<'a> {
     /// Its name, which other headers may have too.
-    pub name: &'a str,
+    pub name: &'a [u8],
     /// Its value, `None` for null.
     pub value: Option<&'a [u8]>,
 }
@@ -83,6 +88,18 @@ impl Receipt<'_> {
     #[must_use]
     pub fn number(self) -> u64 {
         self.0.number()
+    }
+
+    /// The topic that it is in.
+    #[must_use]
+    pub fn topic(&self) -> &str {
+        self.0.topic()
+    }
+
+    /// How long it took, in microseconds.
+    #[must_use]
+    pub fn latency_us(self) -> Option<u64> {
+        self.0.latency_us()
     }
 
     /// The partition that it is in.
@@ -137,24 +154,42 @@ pub trait Reports {
 /// How records are to be produced.
 #[derive(Clone, Debug)]
 pub struct Options<'a> {
-    /// The topic.
-    pub topic: &'a str,
+    /// The topic, when records do not name theirs.
+    pub topic: Option<&'a str>,
     /// The partition that all records will have, when there is one.
     pub partition: Option<i32>,
-    /// How long a record is tried.
-    pub delivery_timeout: Span,
-    /// The compression, as librdkafka calls it.
-    pub compression: Option<&'a str>,
-    /// Creates the topic in this shape when it is missing.
+    /// Creates a topic in this shape when it is missing.
     pub create: Option<Shape>,
+    /// How long to wait for the broker to tell of a topic.
+    pub patience: Duration,
+    /// Properties of librdkafka that are as the program says, unless the user says otherwise.
+    pub defaults: Vec<(&'static str, String)>,
 }
 
-/// A producer of one topic: acknowledged by all replicas, idempotent, partitioned as Java does,
+impl Default for Options<'_> {
+    fn default() -> Self {
+        Options {
+            topic: None,
+            partition: None,
+            create: None,
+            patience: PATIENCE,
+            defaults: Vec::new(),
+        }
+    }
+}
+
+/// A producer: acknowledged by all replicas, idempotent, partitioned as Java does,
 /// unless the flags say otherwise.
 #[derive(Debug)]
 pub struct Producer {
     /// What librdkafka would tidy up goes with the process, and needs no waiting for.
     client: ManuallyDrop<native::producer::Producer<Context>>,
+    config: ClientConfig,
+    brokers: String,
+    create: Option<Shape>,
+    start_patience: Duration,
+    /// What ends waits besides records and input.
+    alarm: Option<OwnedFd>,
     start: Instant,
     patience: Patience,
     record_bytes_max: usize,
@@ -189,36 +224,61 @@ impl Producer {
     /// is wrong.
     pub fn open(flags: &Broker, options: &Options<'_>) -> Result<Producer> {
         let config = config(flags, options)?;
-        if let Some(shape) = options.create {
-            creation::create(&config, options.topic, shape)?;
-        }
-        let troubles = Troubles::held();
-        let client = native::producer::Producer::new(&config, options.topic, Context(troubles));
+        let context = Context(Troubles::held());
+        let client = native::producer::Producer::new(&config, context);
         let client = client.map_err(|error| config::refusal(&error))?;
-        let count = creation::partitions(&client, &flags.addresses(), options.topic)?;
-        client.client().context().0.release();
-        if let Some(partition) = options.partition.filter(|&one| one >= count || one < 0) {
-            let thing = format!("{} [{partition}]", options.topic);
-            return Err(Error::world(thing, format!("no such partition: it has {count}")));
-        }
         let timeout = config.get("delivery.timeout.ms").and_then(|ms| ms.parse().ok());
-        Ok(Producer {
+        let mut producer = Producer {
             client: ManuallyDrop::new(client),
+            brokers: config.get("bootstrap.servers").unwrap_or_default().to_owned(),
+            create: options.create,
+            start_patience: options.patience,
+            alarm: None,
             start: Instant::now(),
             patience: Patience::new(Duration::from_millis(timeout.unwrap_or_default())),
             record_bytes_max: record_bytes_max(&config),
+            config,
             failures: Vec::new(),
             offered: 0,
             acknowledged: 0,
             failed: 0,
             trouble: None,
-        })
+        };
+        if let Some(topic) = options.topic {
+            let count = producer.open_topic(topic)?;
+            if let Some(partition) = options.partition.filter(|&one| one >= count || one < 0) {
+                let reason = format!("no such partition: it has {count}");
+                return Err(Error::world(format!("{topic} [{partition}]"), reason));
+            }
+        }
+        Ok(producer)
+    }
+
+    /// Opens another topic, and says how many partitions it has. [`Record::topic`] is the number
+    /// of topics that were opened before it.
+    ///
+    /// # Errors
+    /// When no broker answers in time, or there is no such topic.
+    pub fn open_topic(&mut self, topic: &str) -> Result<i32> {
+        if let Some(shape) = self.create {
+            creation::create(&self.config, topic, shape)?;
+        }
+        self.client.open_topic(topic).map_err(|error| Error::world(topic, error))?;
+        let patience = self.start_patience;
+        let count = creation::partitions(&self.client, &self.brokers, topic, patience)?;
+        self.client.client().context().0.release();
+        Ok(count)
     }
 
     /// Bytes that a record may have (`message.max.bytes`).
     #[must_use]
     pub fn record_bytes_max(&self) -> usize {
         self.record_bytes_max
+    }
+
+    /// Has [`Producer::wait`] end as soon as `alarm` can be read.
+    pub fn wake_for(&mut self, alarm: OwnedFd) {
+        self.alarm = Some(alarm);
     }
 
     /// How many records were acknowledged so far.
@@ -302,24 +362,36 @@ impl Producer {
             tv_nsec: time.subsec_nanos().into(),
         });
         let bell = PollFd::new(self.client.bell(), PollFlags::IN);
-        let mut both = [bell.clone(), bell];
+        let mut all = [bell.clone(), bell.clone(), bell];
         if let Some(input) = &input {
-            both[1] = PollFd::new(input, PollFlags::IN);
+            all[1] = PollFd::new(input, PollFlags::IN);
         }
-        match poll(&mut both, time.as_ref()) {
-            Ok(_) => Ok(input.is_some() && !both[1].revents().is_empty()),
+        if let Some(alarm) = &self.alarm {
+            all[2] = PollFd::new(alarm, PollFlags::IN);
+        }
+        match poll(&mut all, time.as_ref()) {
+            Ok(_) => Ok(input.is_some() && !all[1].revents().is_empty()),
             Err(rustix::io::Errno::INTR) => Ok(false),
             Err(error) => Err(failed(&error.into())),
         }
+    }
+
+    /// Waits until every record is acknowledged or has failed, and checks that none is missing.
+    ///
+    /// # Errors
+    /// As [`Producer::settle`].
+    pub fn finish(&mut self, reports: &mut impl Reports) -> Result<()> {
+        self.client.hurry();
+        let result = self.settle(reports);
+        result.and(reckon(self.offered, self.acknowledged + self.failed))
     }
 
     /// Waits until every record is acknowledged or has failed.
     ///
     /// # Errors
     /// When `reports` has one, after the waiting, or it is not known what became of a record.
-    pub fn finish(&mut self, reports: &mut impl Reports) -> Result<()> {
+    pub fn settle(&mut self, reports: &mut impl Reports) -> Result<()> {
         let mut result = self.trouble.take().map_or(Ok(()), Err);
-        self.client.hurry();
         while self.client.in_flight() > 0 {
             result = result.and_then(|()| reports.flush());
             if !self.serve_all(HURRY, reports) {
@@ -332,8 +404,7 @@ impl Producer {
         }
         self.tell(reports);
         result = result.and(self.trouble.take().map_or(Ok(()), Err));
-        result = result.and_then(|()| reports.flush());
-        result.and(reckon(self.offered, self.acknowledged + self.failed))
+        result.and_then(|()| reports.flush())
     }
 
     /// How long something may still take to become of the records on their way. It is asked right
@@ -415,34 +486,47 @@ impl Producer {
 /// The configuration of a producer.
 fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
     for (key, reason) in RESERVED {
-        if flags.property(key).is_some() {
-            return Err(Error::caller(format!("-X {key}"), reason));
+        if let Some(place) = config::place(flags, key)? {
+            return Err(Error::caller(place, reason));
         }
     }
-    let timeout = options.delivery_timeout.ms().min(i32::MAX.into()).to_string();
     let mut defaults = vec![
         ("acks", "all"),
         ("enable.idempotence", "true"),
         ("partitioner", "murmur2_random"),
         ("linger.ms", "5"),
         ("queue.buffering.max.messages", QUEUE_RECORDS),
-        ("delivery.timeout.ms", timeout.as_str()),
+        ("delivery.timeout.ms", DELIVERY_TIMEOUT_MS),
     ];
-    defaults.extend(options.compression.map(|codec| ("compression.codec", codec)));
+    // A later one wins.
+    defaults.extend(options.defaults.iter().map(|(key, value)| (*key, value.as_str())));
     let mut config = config::client(flags, &defaults)?;
-    let own = |key| flags.property(key).is_some();
-    if let Some(acks @ ("0" | "1")) = config.get("acks")
-        && !own("enable.idempotence")
+    let own = |key| config::asked(flags, key).map(|value| value.is_some());
+    if let Some(reason) = weakened(&config)
+        && config.get("enable.idempotence") == Some("true")
+        && !own("enable.idempotence")?
     {
         let promise = "not idempotent: a record may be lost, there twice or out of order";
-        say(format!("acks={acks}: {promise}"));
+        say(format!("{reason}: {promise}"));
         config.set("enable.idempotence", "false");
     }
-    if !own("queue.buffering.max.kbytes") {
+    if config.get("queue.buffering.max.kbytes").is_none() {
         let bytes = QUEUE_BYTES.max(2 * record_bytes_max(&config));
         config.set("queue.buffering.max.kbytes", (bytes >> 10).to_string());
     }
     Ok(config)
+}
+
+/// The property that does not go with idempotence, as Java judges it.
+fn weakened(config: &ClientConfig) -> Option<String> {
+    let is = |key: &str, bad: fn(&str) -> bool| {
+        let value = config.get(key).filter(|value| bad(value))?;
+        Some(format!("{key}={value}"))
+    };
+    let in_flight = "max.in.flight.requests.per.connection";
+    is("acks", |acks| matches!(acks, "0" | "1"))
+        .or_else(|| is("retries", |retries| retries == "0"))
+        .or_else(|| is(in_flight, |count| count.parse().is_ok_and(|count: u32| count > 5)))
 }
 
 fn record_bytes_max(config: &ClientConfig) -> usize {

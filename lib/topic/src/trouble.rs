@@ -39,6 +39,9 @@ struct Held {
     hopeless: bool,
 }
 
+/// What stands before a reason of OpenSSL's.
+const OPENSSL: &str = "SSL routines:";
+
 impl Troubles {
     /// Troubles that are kept until [`Troubles::release`] and not said.
     #[must_use]
@@ -90,10 +93,12 @@ impl Troubles {
 
     fn meet(&self, text: &str, hopeless: bool) {
         let Some((thing, reason)) = plain(text) else { return };
+        // What OpenSSL refuses comes as a log line alone.
+        let hopeless = hopeless || text.contains(OPENSSL);
         let mut state = self.state();
         if let Some(held) = &mut state.held {
             // What is hopeless says why better than what follows from it.
-            if hopeless || !held.hopeless {
+            if !held.hopeless {
                 held.last = Some((thing.to_owned(), reason.to_owned()));
             }
             held.hopeless |= hopeless;
@@ -141,6 +146,12 @@ fn plain(text: &str) -> Option<(&str, &str)> {
     let thing = thing.rsplit_once('/').map_or(thing, |(address, _)| address);
     let thing = thing.rsplit_once("://").map_or(thing, |(_, address)| address);
     let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
+    if let Some((_, refusal)) = reason.rsplit_once(OPENSSL) {
+        return Some((thing, refusal.trim_start_matches(':')));
+    }
+    if reason.starts_with("Timed out ") && reason.contains("in-flight") {
+        return Some((thing, "no answer"));
+    }
     let reason = match reason.strip_prefix("Connect to ") {
         Some(rest) => rest.split_once(" failed: ").map_or(reason, |(_, why)| why),
         None => reason,
@@ -170,6 +181,8 @@ mod tests {
             Some(("b1:9093", "SASL authentication error: no"))
         );
         assert_eq!(plain("something else"), Some(("librdkafka", "something else")));
+        let silent = "b:1/bootstrap: Timed out 1 in-flight, 0 retry-queued requests: disconnect";
+        assert_eq!(plain(silent), Some(("b:1", "no answer")));
     }
 
     #[test]
@@ -192,6 +205,18 @@ mod tests {
         let again = goes_on + SILENCE * 2 + Duration::from_secs(1);
         assert!(state.is_new("b:1", "refused", again));
         assert!(!state.is_new("b:1", "refused", again));
+    }
+
+    #[test]
+    fn a_refused_certificate_is_hopeless_although_it_is_only_logged() {
+        let troubles = Troubles::held();
+        let text = "[thrd:ssl://b:1/bootstrap]: ssl://b:1/bootstrap: SSL handshake failed: \
+                    error:0A000086:SSL routines::certificate verify failed (after 3ms in state X)";
+        troubles.log(RDKafkaLogLevel::Error, "FAIL", text);
+        assert!(troubles.is_hopeless());
+        troubles.log(RDKafkaLogLevel::Error, "FAIL", "b:1/bootstrap: error:0A:SSL routines::x");
+        let (thing, reason) = troubles.last().expect("a trouble");
+        assert_eq!((thing.as_str(), reason.as_str()), ("b:1", "certificate verify failed"));
     }
 
     #[test]

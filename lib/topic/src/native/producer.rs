@@ -1,4 +1,4 @@
-//! The calls of a producer of one topic.
+//! The calls of a producer.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
@@ -20,10 +20,10 @@ const NO_ERROR: sys::rd_kafka_resp_err_t = sys::rd_kafka_resp_err_t::RD_KAFKA_RE
 /// Says that librdkafka's partitioner chooses.
 const ANY_PARTITION: i32 = -1;
 
-/// A producer of one topic, whose delivery reports come as events in batches.
+/// A producer whose delivery reports come as events in batches.
 pub(crate) struct Producer<C: ClientContext> {
     // Fields are dropped in this order: handles before the client that they belong to.
-    topic: Topic,
+    topics: Vec<Topic>,
     events: Handle,
     bell: Bell,
     /// Room for the messages of a batch, used again for the next.
@@ -51,27 +51,33 @@ pub(crate) struct Offered {
 }
 
 impl<C: ClientContext> Producer<C> {
-    pub(crate) fn new(config: &ClientConfig, topic: &str, context: C) -> KafkaResult<Producer<C>> {
+    pub(crate) fn new(config: &ClientConfig, context: C) -> KafkaResult<Producer<C>> {
         let native = config.create_native_config()?;
-        let name = CString::new(topic)?;
         // SAFETY: the configuration is live until `Client::new` takes it.
         unsafe {
             let events = sys::RD_KAFKA_EVENT_DR | sys::RD_KAFKA_EVENT_ERROR;
             sys::rd_kafka_conf_set_events(native.ptr(), events);
         }
         let client = Client::new(config, native, RDKafkaType::RD_KAFKA_PRODUCER, context)?;
-        // SAFETY: client and name are live; no configuration means the client's.
-        let (topic, events) = unsafe {
-            let native = client.native_ptr();
-            let topic = sys::rd_kafka_topic_new(native, name.as_ptr(), ptr::null_mut());
-            (NonNull::new(topic), NonNull::new(sys::rd_kafka_queue_get_main(native)))
-        };
+        // SAFETY: the client is live.
+        let events = NonNull::new(unsafe { sys::rd_kafka_queue_get_main(client.native_ptr()) });
         let failed = |reason: &str| KafkaError::ClientCreation(reason.to_owned());
-        let topic = Topic(topic.ok_or_else(|| failed("not a topic's name"))?);
         let events = Handle(events.ok_or_else(|| failed("no main queue"))?);
         let bell = Bell::new().map_err(|error| failed(&error.to_string()))?;
         events.ring(&bell);
-        Ok(Producer { topic, events, bell, messages: Vec::new(), client })
+        Ok(Producer { topics: Vec::new(), events, bell, messages: Vec::new(), client })
+    }
+
+    /// Opens a topic, for [`Record::topic`]: the first one is 0, and so on.
+    pub(crate) fn open_topic(&mut self, name: &str) -> KafkaResult<()> {
+        let name = CString::new(name)?;
+        // SAFETY: client and name are live; no configuration means the client's.
+        let topic = unsafe {
+            sys::rd_kafka_topic_new(self.client.native_ptr(), name.as_ptr(), ptr::null_mut())
+        };
+        let failed = || KafkaError::ClientCreation("not a topic's name".to_owned());
+        self.topics.push(Topic(NonNull::new(topic).ok_or_else(failed)?));
+        Ok(())
     }
 
     pub(crate) fn client(&self) -> &Client<C> {
@@ -103,17 +109,20 @@ impl<C: ClientContext> Producer<C> {
     pub(crate) fn offer(&mut self, records: &[Record<'_>]) -> Offered {
         let Some(first) = records.first() else { return Offered { done: 0, refused: Vec::new() } };
         let alike = |one: &Record<'_>| {
-            one.partition == first.partition && one.timestamp.is_none() && one.headers.is_empty()
+            (one.topic, one.partition) == (first.topic, first.partition)
+                && one.timestamp.is_none()
+                && one.headers.is_empty()
         };
         if records.iter().all(alike) {
-            self.offer_batch(first.partition.unwrap_or(ANY_PARTITION), records)
+            let partition = first.partition.unwrap_or(ANY_PARTITION);
+            self.offer_batch(first.topic, partition, records)
         } else {
             self.offer_each(records)
         }
     }
 
     /// The fast call, which knows neither headers nor timestamps.
-    fn offer_batch(&mut self, partition: i32, records: &[Record<'_>]) -> Offered {
+    fn offer_batch(&mut self, topic: usize, partition: i32, records: &[Record<'_>]) -> Offered {
         self.messages.clear();
         self.messages.extend(records.iter().map(message));
         let count = c_int::try_from(records.len()).unwrap_or(c_int::MAX);
@@ -121,7 +130,7 @@ impl<C: ClientContext> Producer<C> {
         // nothing is kept of them after the call.
         let taken = unsafe {
             let messages = self.messages.as_mut_ptr();
-            let topic = self.topic.0.as_ptr();
+            let topic = self.topics[topic].0.as_ptr();
             sys::rd_kafka_produce_batch(topic, partition, sys::RD_KAFKA_MSG_F_COPY, messages, count)
         };
         if usize::try_from(taken) == Ok(records.len()) {
@@ -163,7 +172,7 @@ impl<C: ClientContext> Producer<C> {
             sys::rd_kafka_producev(
                 self.client.native_ptr(),
                 Kind::RD_KAFKA_VTYPE_RKT,
-                self.topic.0.as_ptr(),
+                self.topics[record.topic].0.as_ptr(),
                 Kind::RD_KAFKA_VTYPE_PARTITION,
                 record.partition.unwrap_or(ANY_PARTITION),
                 Kind::RD_KAFKA_VTYPE_MSGFLAGS,
@@ -251,6 +260,12 @@ impl Message<'_> {
         self.raw._private.addr() as u64
     }
 
+    /// How long the record took from its offering to this report, in microseconds.
+    pub(crate) fn latency_us(self) -> Option<u64> {
+        // SAFETY: the message is live.
+        u64::try_from(unsafe { sys::rd_kafka_message_latency(self.raw) }).ok()
+    }
+
     /// Whether a record that failed may have been written nevertheless.
     pub(crate) fn may_be_written(self) -> bool {
         // SAFETY: the message is live.
@@ -278,7 +293,7 @@ impl Headers {
         unsafe {
             let list = Headers(sys::rd_kafka_headers_new(headers.len()));
             for header in headers {
-                let name = header.name.as_bytes();
+                let name = header.name;
                 let (value, value_bytes) = parts(header.value);
                 let code = sys::rd_kafka_header_add(
                     list.0,
