@@ -1,12 +1,14 @@
 //! The options that every program with a broker takes.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
+use pipe::exit::{Code, Error, Result};
 
 /// Where the broker is, and librdkafka's properties.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct Broker {
     #[arg(short = 'b', long, alias = "broker-list", value_name = "HOST:PORT")]
     #[arg(value_parser = addresses)]
@@ -17,11 +19,44 @@ pub struct Broker {
     /// Sets a property of librdkafka; KEY=@FILE reads the value from FILE
     #[arg(short = 'X', value_name = "KEY=VALUE")]
     properties: Vec<Property>,
+
+    /// Sets the properties in FILE, which is one of a Java client or of librdkafka
+    #[arg(long, value_name = "FILE")]
+    command_config: Option<PathBuf>,
+
+    /// Sets a property of a Java client or of librdkafka, over those of --command-config
+    #[arg(long, value_name = "KEY=VALUE")]
+    command_property: Vec<String>,
+
+    /// Properties that options of the program stand for, as (option, key, value).
+    #[arg(skip)]
+    given: Vec<(&'static str, String, String)>,
+}
+
+/// The spellings that an option of the console tools had before, with what they were given.
+#[derive(Clone, Copy, Debug)]
+pub struct Older<'a> {
+    /// The old name of `--command-config`, without its dashes.
+    pub config_option: &'static str,
+    /// Its file.
+    pub config: Option<&'a Path>,
+    /// The old name of `--command-property`, without its dashes.
+    pub property_option: &'static str,
+    /// Its properties.
+    pub properties: &'a [String],
+}
+
+/// The refusal of an option in both of its spellings, which have no dashes here, in the words of
+/// Java's tools.
+#[must_use]
+pub fn both_spellings(older: &str, newer: &str) -> Error {
+    let message = format!("Options --{newer} and --{older} cannot be specified together.");
+    Error::Failed(Code::CALLER, message)
 }
 
 /// Addresses as `-b` takes them: hosts with a port or without, joined by commas. librdkafka would
 /// take a port that is none for another one, and so another broker.
-fn addresses(text: &str) -> Result<String, String> {
+fn addresses(text: &str) -> std::result::Result<String, String> {
     for address in text.split(',') {
         let host = address.rsplit_once("://").map_or(address, |(_, host)| host);
         // What stands in brackets is an IPv6 address, with colons of its own.
@@ -43,7 +78,7 @@ fn addresses(text: &str) -> Result<String, String> {
 ///
 /// # Errors
 /// When no topic can have that name.
-pub fn topic_name(text: &str) -> Result<String, &'static str> {
+pub fn topic_name(text: &str) -> std::result::Result<String, &'static str> {
     let letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     if text.is_empty()
         || text.len() > 249
@@ -57,6 +92,52 @@ pub fn topic_name(text: &str) -> Result<String, &'static str> {
 }
 
 impl Broker {
+    /// The broker with what the old spellings of its options were given as well.
+    ///
+    /// # Errors
+    /// Of the caller, when an option stands in both spellings.
+    pub fn with_older(mut self, older: Older<'_>) -> Result<Broker> {
+        if let Some(config) = older.config {
+            if self.command_config.is_some() {
+                return Err(both_spellings(older.config_option, "command-config"));
+            }
+            self.command_config = Some(config.to_owned());
+        }
+        if !older.properties.is_empty() {
+            if !self.command_property.is_empty() {
+                return Err(both_spellings(older.property_option, "command-property"));
+            }
+            self.command_property = older.properties.to_vec();
+        }
+        Ok(self)
+    }
+
+    /// Sets property `key` of librdkafka because `option` of the program says so: over the
+    /// properties of files and `--command-property`, under those of `-X`.
+    pub fn give(&mut self, option: &'static str, key: &str, value: impl fmt::Display) {
+        self.given.push((option, key.to_owned(), value.to_string()));
+    }
+
+    /// What options of the program gave: the option, the property and its value.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&'static str, &str, &str)> {
+        self.given.iter().map(|(option, key, value)| (*option, key.as_str(), value.as_str()))
+    }
+
+    /// The file of `--command-config`.
+    pub(crate) fn command_config(&self) -> Option<&Path> {
+        self.command_config.as_deref()
+    }
+
+    /// The arguments of `--command-property`.
+    pub(crate) fn command_properties(&self) -> &[String] {
+        &self.command_property
+    }
+
+    /// Whether `-b` names the broker.
+    pub(crate) fn is_named(&self) -> bool {
+        self.bootstrap_server.is_some()
+    }
+
     /// The addresses: the option, else `$KPIPE_BROKERS`, else `localhost:9092`.
     #[must_use]
     pub fn addresses(&self) -> String {
@@ -124,7 +205,7 @@ pub fn is_secret(key: &str) -> bool {
 impl FromStr for Property {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> Result<Property, Self::Err> {
+    fn from_str(text: &str) -> std::result::Result<Property, Self::Err> {
         match text.split_once('=') {
             Some((key, text)) if !key.is_empty() => {
                 Ok(Property { key: key.to_owned(), text: text.to_owned() })
@@ -191,7 +272,7 @@ mod tests {
     #[test]
     fn the_last_of_a_property_counts() {
         let properties = ["acks=1", "acks=all"].map(|text| text.parse().expect("a property"));
-        let flags = Broker { bootstrap_server: None, properties: properties.into() };
+        let flags = Broker { properties: properties.into(), ..Broker::default() };
         assert_eq!(flags.property("acks"), Some("all"));
     }
 }

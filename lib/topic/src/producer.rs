@@ -415,8 +415,8 @@ impl Producer {
 /// The configuration of a producer.
 fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
     for (key, reason) in RESERVED {
-        if flags.property(key).is_some() {
-            return Err(Error::caller(format!("-X {key}"), reason));
+        if let Some(place) = config::place(flags, key)? {
+            return Err(Error::caller(place, reason));
         }
     }
     let timeout = options.delivery_timeout.ms().min(i32::MAX.into()).to_string();
@@ -430,15 +430,15 @@ fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
     ];
     defaults.extend(options.compression.map(|codec| ("compression.codec", codec)));
     let mut config = config::client(flags, &defaults)?;
-    let own = |key| flags.property(key).is_some();
+    let own = |key| config::asked(flags, key).map(|value| value.is_some());
     if let Some(acks @ ("0" | "1")) = config.get("acks")
-        && !own("enable.idempotence")
+        && !own("enable.idempotence")?
     {
         let promise = "not idempotent: a record may be lost, there twice or out of order";
         say(format!("acks={acks}: {promise}"));
         config.set("enable.idempotence", "false");
     }
-    if !own("queue.buffering.max.kbytes") {
+    if !own("queue.buffering.max.kbytes")? {
         let bytes = QUEUE_BYTES.max(2 * record_bytes_max(&config));
         config.set("queue.buffering.max.kbytes", (bytes >> 10).to_string());
     }
