@@ -433,14 +433,16 @@ fn wrong_options_are_refused_before_anything_is_connected() {
     refused(
         run(&["-o", "soon"]),
         2,
-        "--offset soon: an offset is beginning, end, stored, N, or -N for the last N",
+        "--offset soon: an offset is beginning, end, stored, N, -N for the last N, s@T or e@T, or \
+         a range A..B",
     );
     refused(
         run(&["-f", "%q"]),
         2,
-        "--format %q: no token %q; known are %s %S %k %K %t %p %o %T %h %%",
+        "--format %q: no token %q; known are %s %S %R %k %K %t %p %o %T %h %%",
     );
-    refused(run(&["-X", "auto.offset.reset=latest"]), 2, "-X auto.offset.reset: use -o");
+    let reserved = "-X enable.partition.eof: is always on";
+    refused(run(&["-X", "enable.partition.eof=false"]), 2, reserved);
     let file = "-X sasl.password=…: No such file or directory";
     refused(run(&["-X", "sasl.password=@/nowhere/hunter2"]), 2, file);
 }

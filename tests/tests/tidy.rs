@@ -78,7 +78,11 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bins/kgen/src/meter.rs", &["Instant::now", "sysinfo"]),
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
+    ("bins/kcons/src/session/keeping.rs", &["Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),
+    // The options of kcons, and the files in which others keep its offsets.
+    ("bins/kcons/src/options.rs", &["clap"]),
+    ("bins/kcons/src/offsets.rs", &["std::fs", "fs::", "std::io", "io::", "pipe::stdio"]),
     // The broker of kmock, and the command that it runs.
     ("bins/kmock/src/mock.rs", &["rdkafka"]),
     ("bins/kmock/src/command.rs", &["std::io", "io::", "std::process", "pipe::stdio"]),

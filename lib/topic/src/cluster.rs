@@ -81,7 +81,7 @@ fn passes(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn unanswered(brokers: &str, troubles: &Troubles, error: &KafkaError) -> Error {
+pub(crate) fn unanswered(brokers: &str, troubles: &Troubles, error: &KafkaError) -> Error {
     match (troubles.last(), error.rdkafka_error_code()) {
         (Some((thing, reason)), _) => Error::world(thing, reason),
         (None, Some(code)) => Error::world(brokers, reason(code)),

@@ -1,0 +1,290 @@
+//! The options of the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use pipe::exit::Result;
+use pipe::units::Span;
+use regex::bytes::Regex;
+
+use crate::console::Class;
+use crate::deserializer::Deserializer;
+use crate::format::{Delimiter, Format};
+use crate::sieve;
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "What to read")]
+pub(crate) struct Choice {
+    /// Topics, joined by commas; with -Q each is TOPIC:PARTITION:TIME
+    #[arg(short, long = "topic", value_name = "TOPIC", value_delimiter = ',')]
+    pub(crate) topics: Vec<String>,
+
+    /// More topics; one that begins with ^ is a pattern as that of --include
+    #[arg(value_name = "TOPIC")]
+    pub(crate) more: Vec<String>,
+
+    /// The topics whose whole name matches, as they are when it starts
+    #[arg(long, value_name = "RE")]
+    pub(crate) include: Option<String>,
+
+    /// Only these partitions, joined by commas
+    #[arg(short, long = "partition", value_name = "N", value_delimiter = ',')]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partitions: Option<Vec<i32>>,
+
+    /// Reads as a member of this group, which shares the partitions and keeps offsets
+    #[arg(short, long, value_name = "GROUP", visible_short_alias = 'G', alias = "group-id")]
+    pub(crate) group: Option<String>,
+
+    /// Static membership: the member's name in the group, which a restart keeps
+    #[arg(long, value_name = "ID", alias = "group-instance-id")]
+    pub(crate) instance: Option<String>,
+
+    /// The protocol of the group [default: classic]
+    #[arg(long, value_name = "NAME", ignore_case = true)]
+    pub(crate) group_protocol: Option<Protocol>,
+
+    #[arg(long, value_name = "LEVEL")]
+    #[arg(help = "Whether records of open and aborted transactions are read [default: \
+                  read_committed, as kafka-console-consumer read_uncommitted]")]
+    pub(crate) isolation_level: Option<Isolation>,
+}
+
+/// How a group comes to its assignment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// By one of its members.
+    Classic,
+    /// By the broker.
+    Consumer,
+}
+
+impl Protocol {
+    /// Its name in librdkafka's properties.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Protocol::Classic => "classic",
+            Protocol::Consumer => "consumer",
+        }
+    }
+}
+
+/// Which records are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum Isolation {
+    /// Those of committed transactions and of none.
+    ReadCommitted,
+    /// All.
+    ReadUncommitted,
+}
+
+impl Isolation {
+    /// Its name in librdkafka's properties.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Isolation::ReadCommitted => "read_committed",
+            Isolation::ReadUncommitted => "read_uncommitted",
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Where to begin")]
+pub(crate) struct Begin {
+    /// beginning, end, stored, N, -N for the last N of each partition, s@T for the first record of
+    /// time T or later; e@T ends before the first record of T or later; A..B is a range, both
+    /// ends in. Times are milliseconds since 1970, dates, RFC 3339, or -2h
+    #[arg(short, long = "offset", value_name = "OFFSET", allow_hyphen_values = true)]
+    pub(crate) offset: Vec<String>,
+
+    /// As -o beginning
+    #[arg(long)]
+    pub(crate) from_beginning: bool,
+
+    /// -o wins over the offsets that the group has stored
+    #[arg(long)]
+    pub(crate) seek: bool,
+
+    /// Begins at the last column of the lines `topic partition from until` in FILE, which wins
+    /// over the group's offsets and is read again at each assignment
+    #[arg(long, value_name = "FILE", conflicts_with = "seek")]
+    pub(crate) from_offsets: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Where to end")]
+pub(crate) struct Finish {
+    /// Ends where the partitions ended when it started
+    #[arg(short = 'e', long)]
+    pub(crate) exit_at_end: bool,
+
+    /// Ends after N records; -1 never
+    #[arg(short, long, value_name = "N", short_alias = 'n', visible_alias = "max-messages")]
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) count: Option<i64>,
+
+    /// Ends when no record came for so many milliseconds; negative never
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    pub(crate) timeout_ms: Option<i64>,
+
+    /// The end by --timeout-ms is a failure, exit 1
+    #[arg(long, requires = "timeout_ms")]
+    pub(crate) strict: bool,
+
+    /// A partition that cannot be read is said, and the others are read on
+    #[arg(short = 'E', long)]
+    pub(crate) keep_going: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Print {
+    /// Prints by a format, as kcat's
+    #[arg(short, long, value_name = "FORMAT", conflicts_with_all = ["key_delimiter", "delimiter"])]
+    pub(crate) format: Option<Format>,
+
+    /// Prints JSON envelopes
+    #[arg(short = 'J', long, conflicts_with_all = ["format", "key_delimiter", "delimiter", "null"])]
+    pub(crate) json: bool,
+
+    /// Prints the key and SEP before the value
+    #[arg(short = 'K', long, value_name = "SEP")]
+    pub(crate) key_delimiter: Option<Delimiter>,
+
+    /// Prints DELIM, of any bytes as \0 or \r\n, behind each record and not a newline
+    #[arg(short = 'D', long, value_name = "DELIM")]
+    pub(crate) delimiter: Option<Delimiter>,
+
+    /// Prints null keys and values as NULL
+    #[arg(short = 'Z', long)]
+    pub(crate) null: bool,
+
+    /// Writes each record by itself
+    #[arg(short, long)]
+    pub(crate) unbuffered: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Selection {
+    /// Only records whose key matches; null matches nothing
+    #[arg(long, value_name = "RE", value_parser = sieve::expression)]
+    pub(crate) where_key: Vec<Regex>,
+
+    /// Only records whose value matches
+    #[arg(long, value_name = "RE", value_parser = sieve::expression)]
+    pub(crate) where_value: Vec<Regex>,
+
+    /// Only records with a header of this name whose value matches
+    #[arg(long, value_name = "NAME=RE", value_parser = sieve::header)]
+    pub(crate) where_header: Vec<(String, Regex)>,
+
+    /// With -e: merges the partitions by the times of the records
+    #[arg(long, requires = "exit_at_end", conflicts_with_all = ["group", "write_offsets"])]
+    pub(crate) merge: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Marks and offsets")]
+pub(crate) struct Keep {
+    /// Writes marks between the lines: where they come from, what time it is, how it ends
+    #[arg(long, conflicts_with = "delimiter")]
+    pub(crate) marks: bool,
+
+    /// Time between the ticks of --marks [default: 100ms]
+    #[arg(long, value_name = "D", value_parser = tick, requires = "marks")]
+    pub(crate) tick: Option<Span>,
+
+    /// Time between commits; 0 never commits
+    #[arg(long, value_name = "D", value_parser = interval, default_value = "5s")]
+    pub(crate) commit_interval: Span,
+
+    /// Replaces FILE by lines `topic partition from until` of what was read since the last time,
+    /// at each commit interval and at the end
+    #[arg(long, value_name = "FILE")]
+    pub(crate) write_offsets: Option<PathBuf>,
+}
+
+fn tick(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.ms() > 0 { Ok(span) } else { Err("a tick is at least 1ms".to_owned()) }
+}
+
+fn interval(text: &str) -> Result<Span, String> {
+    if text == "0" { Ok(Span::from_ms(0)) } else { text.parse() }
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "As kafka-console-consumer")]
+pub(crate) struct Console {
+    #[arg(long, value_name = "CLASS")]
+    #[arg(help = "DefaultMessageFormatter, LoggingMessageFormatter or NoOpMessageFormatter")]
+    pub(crate) formatter: Option<Class>,
+
+    /// Sets a property of the formatter, see FORMATTER
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) formatter_property: Vec<String>,
+
+    /// The older name of --formatter-property
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) property: Vec<String>,
+
+    /// Sets the properties of the formatter in FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) formatter_config: Option<PathBuf>,
+
+    /// The Java class of which keys are
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) key_deserializer: Option<Deserializer>,
+
+    /// The Java class of which values are
+    #[arg(long, value_name = "CLASS")]
+    pub(crate) value_deserializer: Option<Deserializer>,
+
+    /// Leaves a record out that a deserializer refuses
+    #[arg(long)]
+    pub(crate) skip_message_on_error: bool,
+
+    #[arg(long, help = "Prints shutdown_complete at the end")]
+    pub(crate) enable_systest_events: bool,
+
+    /// The older name of --command-property
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) consumer_property: Vec<String>,
+
+    /// The older name of --command-config
+    #[arg(long = "consumer.config", value_name = "FILE")]
+    pub(crate) consumer_config: Option<PathBuf>,
+
+    #[arg(long, value_name = "HOSTS")]
+    #[arg(help = "Is refused: Kafka's tools have no ZooKeeper any more; use -b")]
+    pub(crate) zookeeper: Option<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Other work")]
+pub(crate) struct Work {
+    /// Lists brokers, topics and partitions, and the groups with their lag
+    #[arg(short = 'L', long, conflicts_with = "query")]
+    pub(crate) list: bool,
+
+    /// Prints the offsets of the times in -t TOPIC:PARTITION:TIME
+    #[arg(short = 'Q', long)]
+    pub(crate) query: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Messages")]
+pub(crate) struct Say {
+    /// Prints the measures of kafka-consumer-perf-test on stderr
+    #[arg(long)]
+    pub(crate) perf: bool,
+
+    /// Writes control bytes to a terminal as they are
+    #[arg(long)]
+    pub(crate) raw: bool,
+
+    /// Says nothing of start and end
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
