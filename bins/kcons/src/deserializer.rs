@@ -113,9 +113,9 @@ fn java(
         (true, true) => format!("{number:?}"),
         (true, false) => {
             let text = format!("{number:e}");
-            let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-            let point = if digits.contains('.') { "" } else { ".0" };
-            format!("{digits}{point}E{exponent}")
+            // Where one digit would do, Java has the nearest of two digits.
+            let text = if text.contains('.') { text } else { format!("{number:.1e}") };
+            text.replace('e', "E")
         }
     };
     out.extend_from_slice(text.as_bytes());
@@ -178,6 +178,7 @@ mod tests {
             (0.001, "0.001"),
             (0.000_5, "5.0E-4"),
             (1e7, "1.0E7"),
+            (5e-324, "4.9E-324"),
             (9_999_999.5, "9999999.5"),
             (1.25e300, "1.25E300"),
             (f64::NAN, "NaN"),

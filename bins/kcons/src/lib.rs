@@ -3,6 +3,7 @@
 mod console;
 mod deserializer;
 mod envelope;
+mod event;
 mod format;
 mod listing;
 mod marks;
@@ -18,6 +19,7 @@ mod session;
 mod sieve;
 mod sink;
 mod start;
+mod verifiable;
 mod view;
 
 use std::env;
@@ -29,11 +31,13 @@ use jiff::tz::TimeZone;
 use pipe::exit::{Code, Error, Result, say, say_bare};
 use pipe::stdio::Output;
 use pipe::stop::Stop;
+use pipe::units::Span;
 use regex::Regex;
 use topic::config::{self, file_properties};
 use topic::consumer::{Plan, Reader};
 use topic::flags::{Broker, Older, both_spellings, topic_name};
 use topic::listing::Listing;
+use topic::mock;
 use topic::properties;
 
 use crate::console::{Class, Formatter};
@@ -46,6 +50,7 @@ use crate::session::{Account, Lens, Orders, Session, Ways};
 use crate::sieve::Sieve;
 use crate::sink::{Form, Manner, Sink};
 use crate::start::{Place, Start};
+use crate::verifiable::{Member, Task};
 
 const AFTER_HELP: &str = r#"START
   A group begins at its stored offsets. Where there are none, and without a group, reading begins
@@ -126,6 +131,8 @@ pub struct Args {
     #[command(flatten)]
     console: options::Console,
     #[command(flatten)]
+    verifiable: options::Verifiable,
+    #[command(flatten)]
     say: options::Say,
 }
 
@@ -134,6 +141,7 @@ pub struct Args {
 enum Name {
     Kcons,
     ConsoleConsumer,
+    VerifiableConsumer,
 }
 
 impl Name {
@@ -141,6 +149,7 @@ impl Name {
         let path = env::args_os().next().unwrap_or_default();
         match Path::new(&path).file_stem().and_then(|name| name.to_str()) {
             Some("kafka-console-consumer") => Name::ConsoleConsumer,
+            Some("kafka-verifiable-consumer") => Name::VerifiableConsumer,
             _ => Name::Kcons,
         }
     }
@@ -155,7 +164,14 @@ pub fn run(args: &Args) -> Result<Code> {
     if args.console.zookeeper.is_some() {
         return Err(Error::caller("--zookeeper", "use -b HOST:PORT, the address of a broker"));
     }
+    let name = if args.work.verifiable { Name::VerifiableConsumer } else { name };
     let broker = broker(args, name)?;
+    if name == Name::VerifiableConsumer {
+        return verify(args, broker);
+    }
+    if let Some(option) = args.verifiable.given() {
+        return Err(Error::caller(option, "is for --verifiable"));
+    }
     if args.work.list {
         return list(args, &broker);
     }
@@ -163,6 +179,64 @@ pub fn run(args: &Args) -> Result<Code> {
         return query(args, &broker);
     }
     read(args, &broker, name)
+}
+
+/// Is a member that tells everything it does.
+fn verify(args: &Args, mut broker: Broker) -> Result<Code> {
+    let topics = topics(args, None)?;
+    if topics.len() != 1 || has_patterns(args) {
+        return Err(Error::caller("--verifiable", "needs one topic, --topic TOPIC"));
+    }
+    let Some(group) = group(args, &broker)? else {
+        return Err(Error::caller("--verifiable", "needs --group-id GROUP"));
+    };
+    let options = &args.verifiable;
+    if args.choice.group_protocol == Some(options::Protocol::Consumer) {
+        for (option, given) in [
+            ("--session-timeout", options.session_timeout.is_some()),
+            ("--assignment-strategy", options.assignment_strategy.is_some()),
+        ] {
+            if given {
+                say(format!(
+                    "{option}: is not used: --group-protocol consumer leaves it to the broker"
+                ));
+            }
+        }
+        if let Some(assignor) = &options.group_remote_assignor {
+            broker.give("--group-remote-assignor", "group.remote.assignor", assignor);
+        }
+    } else {
+        if options.group_remote_assignor.is_some() {
+            say("--group-remote-assignor: is not used: it needs --group-protocol consumer");
+        }
+        let strategy = options.assignment_strategy.unwrap_or("range");
+        broker.give("--assignment-strategy", "partition.assignment.strategy", strategy);
+        let mock = env::var_os(mock::VARIABLE).is_some();
+        if let Some(ms) = options.session_timeout.or((!mock).then_some(30_000)) {
+            broker.give("--session-timeout", "session.timeout.ms", ms);
+        }
+    }
+    let task = Task {
+        limit: args.finish.count.and_then(|count| u64::try_from(count).ok()),
+        verbose: options.verbose,
+        auto_commit: options.enable_autocommit,
+        reset: match options.reset_policy {
+            None | Some(options::Reset::Earliest) => Some(Start::Beginning),
+            Some(options::Reset::Latest) => Some(Start::End),
+            Some(options::Reset::None) => None,
+        },
+    };
+    let plan = Plan {
+        flags: &broker,
+        topics: &topics,
+        partitions: None,
+        group: Some(&group),
+        until_end: false,
+        apart: false,
+    };
+    let stop = Stop::listen()?;
+    let reader = Reader::open(&plan)?;
+    Member::new(task, reader, Output::stdout()?, &stop).run().map(|()| Code::DONE)
 }
 
 /// Writes all of `text` to stdout.
@@ -281,7 +355,7 @@ fn sink(args: &Args, form: Form, grouped: bool) -> Result<Sink> {
     };
     // Only a member of a group has something to do while the reader of stdout takes nothing.
     let stdout = if grouped { stdout.unblocked() } else { stdout };
-    let marks = args.keep.marks.then(|| Marks::new(args.keep.tick.map_or(100, |tick| tick.ms())));
+    let marks = args.keep.marks.then(|| Marks::new(args.keep.tick.map_or(100, Span::ms)));
     let mut sink = Sink::new(stdout, form, marks, manner);
     sink.open()?;
     Ok(sink)
@@ -307,10 +381,22 @@ fn broker(args: &Args, name: Name) -> Result<Broker> {
         property_option: "consumer-property",
         properties: &args.console.consumer_property,
     };
-    let mut broker = args.broker.clone().with_older(older)?;
+    let broker = args.broker.clone().with_older(older);
+    let mut broker = broker.map_err(|error| {
+        // The console consumer names the older spelling first, the console producer the newer.
+        let name = |older: &str| matches!(&error, Error::Failed(_, text) if text.contains(older));
+        let spellings =
+            [("consumer.config", "command-config"), ("consumer-property", "command-property")];
+        match spellings.into_iter().find(|(older, _)| name(older)) {
+            Some((older, newer)) => both_spellings(newer, older),
+            None => error,
+        }
+    })?;
     let isolation = args.choice.isolation_level.map(options::Isolation::name);
     let isolation = match (isolation, name) {
-        (None, Name::ConsoleConsumer) if config::asked(&broker, "isolation.level")?.is_none() => {
+        (None, Name::ConsoleConsumer | Name::VerifiableConsumer)
+            if config::asked(&broker, "isolation.level")?.is_none() =>
+        {
             Some("read_uncommitted")
         }
         (isolation, _) => isolation,
@@ -413,21 +499,25 @@ fn group(args: &Args, broker: &Broker) -> Result<Option<String>> {
 
 /// Where to begin and to end.
 fn place(args: &Args, broker: &Broker, group: Option<&str>, name: Name) -> Result<Place> {
+    let java = name == Name::ConsoleConsumer;
+    if java && !args.begin.offset.is_empty() && args.choice.partitions.is_none() {
+        return Err(refusal("The partition is required when offset is specified."));
+    }
     let mut places = Vec::new();
     for text in &args.begin.offset {
-        let thing = format!("--offset {text}");
-        let parsed = text.parse::<Place>().map_err(|reason| Error::caller(&thing, reason))?;
-        let java = matches!(parsed.start, Some(Start::Beginning | Start::End | Start::At(_)));
-        if name == Name::ConsoleConsumer && !(java && parsed.finish.is_none()) {
+        let place = text.parse::<Place>();
+        let known = |place: &Place| {
+            let start = matches!(place.start, Some(Start::Beginning | Start::End | Start::At(_)));
+            start && place.finish.is_none()
+        };
+        if java && !place.as_ref().is_ok_and(known) {
             return Err(refusal(format!(
                 "The provided offset value '{text}' is incorrect. Valid values are 'earliest', \
                  'latest', or a non-negative long."
             )));
         }
-        places.push(parsed);
-    }
-    if name == Name::ConsoleConsumer && !places.is_empty() && args.choice.partitions.is_none() {
-        return Err(refusal("The partition is required when offset is specified."));
+        let thing = format!("--offset {text}");
+        places.push(place.map_err(|reason| Error::caller(thing, reason))?);
     }
     let mut place = start::join(&places).map_err(|reason| Error::caller("--offset", reason))?;
     if args.begin.from_beginning {
@@ -465,7 +555,7 @@ fn place(args: &Args, broker: &Broker, group: Option<&str>, name: Name) -> Resul
 fn form(args: &Args, name: Name) -> Result<Form> {
     let console = &args.console;
     if !console.property.is_empty() && !console.formatter_property.is_empty() {
-        return Err(both_spellings("property", "formatter-property"));
+        return Err(both_spellings("formatter-property", "property"));
     }
     let asked = console.formatter.is_some()
         || !console.property.is_empty()

@@ -78,8 +78,9 @@ mod tests {
     #[test]
     fn the_oldest_first_line_comes_first_and_no_partition_is_reordered() {
         let mut merge = Merge::default();
-        [3, 1, 9].into_iter().for_each(|ms| merge.push(0, line(ms)));
-        [2, 4].into_iter().for_each(|ms| merge.push(1, line(ms)));
+        for (at, ms) in [(0, 3), (0, 1), (0, 9), (1, 2), (1, 4)] {
+            merge.push(at, line(ms));
+        }
         let mut order = Vec::new();
         while let Some((at, Held::Line { ms, .. })) = merge.next(0..2) {
             order.push((at, ms));

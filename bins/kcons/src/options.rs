@@ -271,6 +271,80 @@ pub(crate) struct Work {
     /// Prints the offsets of the times in -t TOPIC:PARTITION:TIME
     #[arg(short = 'Q', long)]
     pub(crate) query: bool,
+
+    #[arg(long, conflicts_with_all = ["list", "query"])]
+    #[arg(help = "Is Kafka's VerifiableConsumer: consumes as a member and prints events as JSON")]
+    pub(crate) verifiable: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "As kafka-verifiable-consumer (--verifiable)")]
+pub(crate) struct Verifiable {
+    /// Prints an event for each record
+    #[arg(long)]
+    pub(crate) verbose: bool,
+
+    /// Commits from time to time, without events, and not behind each batch
+    #[arg(long)]
+    pub(crate) enable_autocommit: bool,
+
+    /// How long the group waits for a member that is silent, in milliseconds [default: 30000]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) session_timeout: Option<u32>,
+
+    /// Where a partition begins without a stored offset [default: earliest]
+    #[arg(long, value_name = "POLICY")]
+    pub(crate) reset_policy: Option<Reset>,
+
+    #[arg(long, value_name = "CLASS", value_parser = assignor)]
+    #[arg(help = "How a member assigns partitions: RangeAssignor, RoundRobinAssignor or \
+                  CooperativeStickyAssignor of org.apache.kafka.clients.consumer [default: \
+                  RangeAssignor]")]
+    pub(crate) assignment_strategy: Option<&'static str>,
+
+    /// How the broker assigns partitions, with --group-protocol consumer
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group_remote_assignor: Option<String>,
+}
+
+impl Verifiable {
+    /// The first option of these that is given.
+    pub(crate) fn given(&self) -> Option<&'static str> {
+        [
+            ("--verbose", self.verbose),
+            ("--enable-autocommit", self.enable_autocommit),
+            ("--session-timeout", self.session_timeout.is_some()),
+            ("--reset-policy", self.reset_policy.is_some()),
+            ("--assignment-strategy", self.assignment_strategy.is_some()),
+            ("--group-remote-assignor", self.group_remote_assignor.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(option, given)| given.then_some(option))
+    }
+}
+
+/// librdkafka's name of an assignor of Java's.
+fn assignor(class: &str) -> Result<&'static str, String> {
+    let name = class.strip_prefix("org.apache.kafka.clients.consumer.").unwrap_or(class);
+    match name {
+        "RangeAssignor" | "range" => Ok("range"),
+        "RoundRobinAssignor" | "roundrobin" => Ok("roundrobin"),
+        "CooperativeStickyAssignor" | "cooperative-sticky" => Ok("cooperative-sticky"),
+        _ => Err("no such assignor; known are RangeAssignor, RoundRobinAssignor and \
+                  CooperativeStickyAssignor"
+            .to_owned()),
+    }
+}
+
+/// Where a partition begins of which no offset is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Reset {
+    /// At its beginning.
+    Earliest,
+    /// At its end.
+    Latest,
+    /// Nowhere: that is a failure.
+    None,
 }
 
 #[derive(Args, Debug)]

@@ -382,8 +382,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Serves librdkafka's callbacks and takes what they left.
-    fn serve(&mut self) -> Result<()> {
+    /// Serves librdkafka's callbacks and keeps what they left for [`Reader::change`]. The group
+    /// takes a member for dead that does not come here or there for too long.
+    ///
+    /// # Errors
+    /// As [`Reader::change`].
+    pub fn serve(&mut self) -> Result<()> {
         // A poll takes one event at most, and the bell does not ring for those that are left.
         loop {
             match self.client.poll(Duration::ZERO) {

@@ -64,11 +64,11 @@ pub struct Shard {
 pub struct Group {
     /// Its name.
     pub name: String,
-    /// Its state, as the broker calls it.
+    /// Its state, as the broker calls it, where it says it.
     pub state: String,
     /// Its assignor, or what else its protocol is.
     pub protocol: String,
-    /// The number of its members.
+    /// The number of its members, where the broker says it.
     pub members: usize,
     /// What it has stored.
     pub offsets: Vec<Committed>,
@@ -177,12 +177,15 @@ impl Listing {
         }
         let mut groups = Vec::new();
         for info in list.groups() {
+            let offsets = self.committed(flags, info.name(), &partitions)?;
+            // Of a group of the newer protocol, the question that librdkafka asks finds nothing.
+            let unknown = info.state() == "Dead" && !offsets.is_empty();
             groups.push(Group {
                 name: info.name().to_owned(),
-                state: info.state().to_owned(),
+                state: if unknown { "(of the newer protocol)" } else { info.state() }.to_owned(),
                 protocol: info.protocol().to_owned(),
                 members: info.members().len(),
-                offsets: self.committed(flags, info.name(), &partitions)?,
+                offsets,
             });
         }
         groups.sort_by(|one, other| one.name.cmp(&other.name));

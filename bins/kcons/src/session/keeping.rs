@@ -49,19 +49,25 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// Writes what the reader of stdout takes by the end of `patience`. Whether that is all.
+    fn offer_for(&mut self, patience: Duration) -> Result<bool> {
+        let deadline = Instant::now() + patience;
+        while !self.sink.offer()? {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.reader.serve()?;
+            self.reader.wait_for(self.sink.output(), left.min(PULSE))?;
+        }
+        self.progress.accept();
+        Ok(true)
+    }
+
     /// Lets partitions go that another member gets, and commits what stdout has accepted of them
     /// by the end of `patience`.
     pub(super) fn hand_over(&mut self, at: &[usize], patience: Duration) -> Result<()> {
-        let deadline = Instant::now() + patience;
-        let mut accepted = self.sink.offer()?;
-        while !accepted && Instant::now() < deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
-            self.reader.wait_for(self.sink.output(), left)?;
-            accepted = self.sink.offer()?;
-        }
-        if accepted {
-            self.progress.accept();
-        }
+        self.offer_for(patience)?;
         if !self.reader.is_lost() {
             self.note()?;
             // Who gets the partitions begins at an older offset then, which loses nothing: where
@@ -135,15 +141,9 @@ impl Session<'_> {
 
     /// Writes what was read before a failure, and tells of it.
     pub(super) fn save(&mut self) -> Result<()> {
-        let deadline = Instant::now() + SAVE_PATIENCE;
-        while !self.sink.offer()? {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(());
-            }
-            self.reader.wait_for(self.sink.output(), left)?;
+        if !self.offer_for(SAVE_PATIENCE)? {
+            return Ok(());
         }
-        self.progress.accept();
         self.note()?;
         self.reader.settle(SAVE_PATIENCE)
     }
