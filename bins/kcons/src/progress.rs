@@ -107,6 +107,12 @@ impl Progress {
         self.lanes.iter().enumerate().filter_map(ours)
     }
 
+    /// Where our partitions but those `at` are read on.
+    pub(crate) fn others(&self, at: &[usize]) -> Vec<(usize, i64)> {
+        let others = self.ours().filter(|one| !at.contains(one));
+        others.map(|one| (one, self.lanes[one].next)).collect()
+    }
+
     /// Whether something was read and not taken for commit.
     #[must_use]
     pub(crate) fn has_news(&self) -> bool {

@@ -108,6 +108,11 @@ impl<'a> Member<'a> {
         positions.filter_map(|(at, position)| position.map(|position| (at, position)))
     }
 
+    /// Where our partitions but those `at` are read on.
+    fn others(&self, at: &[usize]) -> Vec<(usize, i64)> {
+        self.ours().filter(|(one, _)| !at.contains(one)).collect()
+    }
+
     /// Begins to read partitions where the group left off.
     fn take(&mut self, at: &[usize]) -> Result<()> {
         tell_partitions(&mut self.out, &self.reader, at, |all| Event::PartitionsAssigned(all))?;
@@ -131,6 +136,7 @@ impl<'a> Member<'a> {
             }
             self.positions[at] = Some(first);
         }
+        self.reader.keep(&self.others(at))?;
         self.reader.start(&from)
     }
 
@@ -146,6 +152,7 @@ impl<'a> Member<'a> {
                 *position = None;
             }
         }
+        self.reader.keep(&self.others(at))?;
         self.reader.release(at)
     }
 

@@ -241,6 +241,26 @@ impl Reader {
         assigned.map_err(|error| Error::world(self.group_thing(), text(&error)))
     }
 
+    /// Says at which offsets partitions that stay are read on after a change, before it is
+    /// answered by [`Reader::start`] or [`Reader::release`].
+    ///
+    /// librdkafka itself would go on one record too far: when a batch ends with the event that
+    /// nothing is behind it, that event moves the position as if it were a record, and a change of
+    /// the assignment makes it the place to fetch from.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a partition.
+    pub fn keep(&self, next: &[(usize, i64)]) -> Result<()> {
+        let stays = matches!(self.client.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        if next.is_empty() || !stays {
+            return Ok(());
+        }
+        let list = self.list(next.iter().map(|&(at, offset)| (at, Offset::Offset(offset))))?;
+        // Not waited for: what is asked of a partition happens in the order of asking.
+        let kept = self.client.seek_partitions(list, Duration::ZERO);
+        kept.map(drop).map_err(|error| Error::world(self.group_thing(), text(&error)))
+    }
+
     /// Gives partitions back to the group, after [`Change::Revoked`].
     ///
     /// # Errors

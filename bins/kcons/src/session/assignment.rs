@@ -77,6 +77,7 @@ impl Session<'_> {
         if self.orders.group.is_none() {
             from.retain(|&(at, _)| !self.progress.is_at_end(at));
         }
+        self.reader.keep(&self.progress.others(at))?;
         self.reader.start(&from)?;
         if origins.iter().any(|origin| origin.stored.is_none()) {
             // Else who gets them next would begin by its own rule, past what we did not write.

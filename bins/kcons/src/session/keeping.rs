@@ -76,6 +76,7 @@ impl Session<'_> {
                 say(message);
             }
         }
+        self.reader.keep(&self.progress.others(at))?;
         self.progress.revoke(at);
         self.reader.release(at)
     }
