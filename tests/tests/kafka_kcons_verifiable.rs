@@ -112,7 +112,9 @@ fn until(what: &str, members: &mut [&mut Member], rest: impl Fn(&[&mut Member]) 
     let deadline = Instant::now() + REST;
     while !rest(members) {
         assert!(Instant::now() < deadline, "in vain: {what}");
-        members.iter_mut().for_each(|member| member.hear());
+        for member in members.iter_mut() {
+            member.hear();
+        }
     }
 }
 
@@ -156,7 +158,9 @@ fn come_and_go(kafka: &Kafka, topic: &str, args: &[&str], kills: bool) {
     fill(kafka, topic, 100);
     let together = |members: &[&mut Member]| {
         let mut all = BTreeSet::new();
-        members.iter().for_each(|member| all.extend(&member.consumed));
+        for member in members {
+            all.extend(&member.consumed);
+        }
         all == everything(200)
     };
     until("both have read all", &mut [&mut one, &mut two], together);
