@@ -405,6 +405,21 @@ fn a_topic_without_permission_is_named() {
 }
 
 #[test]
+fn a_partition_that_cannot_be_read_ends_the_run_or_is_said() {
+    let broker = Broker::with("t", 1);
+    fill(&broker, 0, 0..3);
+    let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+    broker.cluster().request_errors(RDKafkaApiKey::Fetch, &denied);
+    let ended = kcons(&broker, &["-e", "-q"]).end();
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed ("));
+    broker.cluster().request_errors(RDKafkaApiKey::Fetch, &denied);
+    let ended = kcons(&broker, &["-e", "-q", "-E"]).end().done();
+    assert_eq!(ended.text(), lines(0..3), "it was denied once");
+    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed ("));
+}
+
+#[test]
 fn a_broker_that_goes_away_for_a_while_is_said_once_and_costs_nothing() {
     let broker = Broker::with("t", 1);
     fill(&broker, 0, 0..2);

@@ -136,6 +136,9 @@ pub struct Args {
     say: options::Say,
 }
 
+/// Time between commits, unless it is said.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The name that the program was called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Name {
@@ -166,6 +169,17 @@ pub fn run(args: &Args) -> Result<Code> {
     }
     let name = if args.work.verifiable { Name::VerifiableConsumer } else { name };
     let broker = broker(args, name)?;
+    let (mode, known): (_, &[&str]) = match name {
+        Name::VerifiableConsumer => ("--verifiable", &["--count"]),
+        _ if args.work.list => ("-L", &["--json"]),
+        _ if args.work.query => ("-Q", &[]),
+        _ => ("", &[]),
+    };
+    if !mode.is_empty()
+        && let Some(option) = of_reading(args).find(|option| !known.contains(option))
+    {
+        return Err(Error::caller(option, format!("cannot be used with {mode}")));
+    }
     if name == Name::VerifiableConsumer {
         return verify(args, broker);
     }
@@ -237,6 +251,45 @@ fn verify(args: &Args, mut broker: Broker) -> Result<Code> {
     let stop = Stop::listen()?;
     let reader = Reader::open(&plan)?;
     Member::new(task, reader, Output::stdout()?, &stop).run().map(|()| Code::DONE)
+}
+
+/// The options given that say how records are read and written.
+fn of_reading(args: &Args) -> impl Iterator<Item = &'static str> {
+    let (begin, finish, print) = (&args.begin, &args.finish, &args.print);
+    let (selection, keep, console) = (&args.selection, &args.keep, &args.console);
+    let all = [
+        ("--partition", args.choice.partitions.is_some()),
+        ("--offset", !begin.offset.is_empty()),
+        ("--from-beginning", begin.from_beginning),
+        ("--seek", begin.seek),
+        ("--from-offsets", begin.from_offsets.is_some()),
+        ("--exit-at-end", finish.exit_at_end),
+        ("--count", finish.count.is_some()),
+        ("--timeout-ms", finish.timeout_ms.is_some()),
+        ("--keep-going", finish.keep_going),
+        ("--format", print.format.is_some()),
+        ("--json", print.json),
+        ("--key-delimiter", print.key_delimiter.is_some()),
+        ("--delimiter", print.delimiter.is_some()),
+        ("--null", print.null),
+        ("--unbuffered", print.unbuffered),
+        ("--where-key", !selection.where_key.is_empty()),
+        ("--where-value", !selection.where_value.is_empty()),
+        ("--where-header", !selection.where_header.is_empty()),
+        ("--marks", keep.marks),
+        ("--commit-interval", keep.commit_interval.is_some()),
+        ("--write-offsets", keep.write_offsets.is_some()),
+        ("--formatter", console.formatter.is_some()),
+        ("--formatter-property", !console.formatter_property.is_empty()),
+        ("--property", !console.property.is_empty()),
+        ("--formatter-config", console.formatter_config.is_some()),
+        ("--key-deserializer", console.key_deserializer.is_some()),
+        ("--value-deserializer", console.value_deserializer.is_some()),
+        ("--skip-message-on-error", console.skip_message_on_error),
+        ("--enable-systest-events", console.enable_systest_events),
+        ("--perf", args.say.perf),
+    ];
+    all.into_iter().filter_map(|(option, given)| given.then_some(option))
 }
 
 /// Writes all of `text` to stdout.
@@ -494,6 +547,10 @@ fn group(args: &Args, broker: &Broker) -> Result<Option<String>> {
             return Err(Error::caller(option, "needs -g"));
         }
     }
+    let keeps = group.is_some() || args.keep.write_offsets.is_some();
+    if args.keep.commit_interval.is_some() && !keeps {
+        return Err(Error::caller("--commit-interval", "needs -g or --write-offsets"));
+    }
     Ok(group)
 }
 
@@ -634,8 +691,8 @@ fn ways(args: &Args) -> Ways {
 fn orders(args: &Args, broker: &Broker, group: Option<String>, name: Name) -> Result<Orders> {
     let place = place(args, broker, group.as_deref(), name)?;
     let auto = config::asked(broker, "enable.auto.commit")?;
-    let interval =
-        (args.keep.commit_interval.ms() > 0).then(|| args.keep.commit_interval.duration());
+    let interval = args.keep.commit_interval.map_or(COMMIT_INTERVAL, Span::duration);
+    let interval = (!interval.is_zero()).then_some(interval);
     let commits = group.is_some() && interval.is_some() && auto.as_deref() != Some("false");
     let reset = config::asked(broker, "auto.offset.reset")?;
     Ok(Orders {

@@ -195,9 +195,9 @@ pub(crate) struct Keep {
     #[arg(long, value_name = "D", value_parser = tick, requires = "marks")]
     pub(crate) tick: Option<Span>,
 
-    /// Time between commits; 0 never commits
-    #[arg(long, value_name = "D", value_parser = interval, default_value = "5s")]
-    pub(crate) commit_interval: Span,
+    /// Time between commits, or between replacements of FILE; 0 never commits [default: 5s]
+    #[arg(long, value_name = "D", value_parser = interval)]
+    pub(crate) commit_interval: Option<Span>,
 
     /// Replaces FILE by lines `topic partition from until` of what was read since the last time,
     /// at each commit interval and at the end

@@ -300,9 +300,9 @@ impl<'a> Session<'a> {
     /// Follows the reader over transaction markers at the ends of partitions, for which no record
     /// comes. Whether one has ended.
     fn pass_markers(&mut self) -> Result<bool> {
-        // Once told that nothing is behind it, librdkafka's position is one offset ahead, which
-        // does no harm only where the end is no further.
-        if !self.orders.ends_as_it_is() {
+        // Once told that nothing is behind it, or of a failure, librdkafka's position is one
+        // offset ahead, which does no harm only where the end is no further.
+        if self.orders.goes_on || !self.orders.ends_as_it_is() {
             return Ok(false);
         }
         let waits = |at: usize| self.ways.merge.as_ref().is_none_or(|merge| merge.lacks(at));
