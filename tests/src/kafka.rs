@@ -72,6 +72,12 @@ impl Kafka {
         &self.address
     }
 
+    /// The folder of its jars.
+    #[must_use]
+    pub fn libs(&self) -> &str {
+        &self.libs
+    }
+
     /// A command that runs the class `org.apache.kafka.tools.CLASS`.
     #[must_use]
     pub fn tool(&self, class: &str) -> Command {

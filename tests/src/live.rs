@@ -46,6 +46,12 @@ impl Live {
         Live { child, stdin, stdout, unread: Vec::new() }
     }
 
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Writes `bytes` to its stdin, which stays open.
     ///
     /// # Panics

@@ -405,6 +405,21 @@ fn a_topic_without_permission_is_named() {
 }
 
 #[test]
+fn a_partition_that_cannot_be_read_ends_the_run_or_is_said() {
+    let broker = Broker::with("t", 1);
+    fill(&broker, 0, 0..3);
+    let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED];
+    broker.cluster().request_errors(RDKafkaApiKey::Fetch, &denied);
+    let ended = kcons(&broker, &["-e", "-q"]).end();
+    assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed ("));
+    broker.cluster().request_errors(RDKafkaApiKey::Fetch, &denied);
+    let ended = kcons(&broker, &["-e", "-q", "-E"]).end().done();
+    assert_eq!(ended.text(), lines(0..3), "it was denied once");
+    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed ("));
+}
+
+#[test]
 fn a_broker_that_goes_away_for_a_while_is_said_once_and_costs_nothing() {
     let broker = Broker::with("t", 1);
     fill(&broker, 0, 0..2);
@@ -433,14 +448,16 @@ fn wrong_options_are_refused_before_anything_is_connected() {
     refused(
         run(&["-o", "soon"]),
         2,
-        "--offset soon: an offset is beginning, end, stored, N, or -N for the last N",
+        "--offset soon: an offset is beginning, end, stored, N, -N for the last N, s@T or e@T, or \
+         a range A..B",
     );
     refused(
         run(&["-f", "%q"]),
         2,
-        "--format %q: no token %q; known are %s %S %k %K %t %p %o %T %h %%",
+        "--format %q: no token %q; known are %s %S %R %k %K %t %p %o %T %h %%",
     );
-    refused(run(&["-X", "auto.offset.reset=latest"]), 2, "-X auto.offset.reset: use -o");
+    let reserved = "-X enable.partition.eof: is always on";
+    refused(run(&["-X", "enable.partition.eof=false"]), 2, reserved);
     let file = "-X sasl.password=…: No such file or directory";
     refused(run(&["-X", "sasl.password=@/nowhere/hunter2"]), 2, file);
 }

@@ -78,6 +78,9 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bins/kgen/src/meter.rs", &["Instant::now", "sysinfo"]),
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
+    ("bins/kcons/src/session/keeping.rs", &["Instant::now"]),
+    // The loop of --verifiable.
+    ("bins/kcons/src/verifiable.rs", &["pipe::stdio", "pipe::stop", "Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),
     // The loop of kprod, what it reads and tells, and its options as Kafka's tools have them.
     ("bins/kprod/src/feed.rs", &["pipe::stdio", "pipe::stop", "Instant::now"]),
@@ -91,6 +94,9 @@ const EDGES: &[(&str, &[&str])] = &[
         "bins/kprod/src/verifier.rs",
         &["clap", "pipe::stdio", "pipe::stop", "Instant::now", "SystemTime"],
     ),
+    // The options of kcons, and the files in which others keep its offsets.
+    ("bins/kcons/src/options.rs", &["clap"]),
+    ("bins/kcons/src/offsets.rs", &["std::fs", "fs::", "std::io", "io::", "pipe::stdio"]),
     // The broker of kmock, and the command that it runs.
     ("bins/kmock/src/mock.rs", &["rdkafka"]),
     ("bins/kmock/src/command.rs", &["std::io", "io::", "std::process", "pipe::stdio"]),

@@ -118,6 +118,7 @@ mod tests {
             key: Some(b"k"),
             value: Some(b"line\nnext \"quoted\""),
             headers: vec![(b"h", Some(b"1")), (b"h", None)],
+            leader_epoch: None,
         };
         assert_eq!(
             written(&view),

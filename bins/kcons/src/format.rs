@@ -5,9 +5,28 @@ use std::str::FromStr;
 use crate::view::{View, number};
 
 /// A format string, read once.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Format {
     pieces: Vec<Piece>,
+    /// What null keys and values print as.
+    null: &'static [u8],
+}
+
+/// What stands between keys and values, or ends records: bytes, of which some are spelt `\t`,
+/// `\n`, `\r`, `\0` or `\xNN`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Delimiter(pub(crate) Vec<u8>);
+
+impl FromStr for Delimiter {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Delimiter, String> {
+        let format = Format::read(text, false)?;
+        match format.pieces.into_iter().next() {
+            Some(Piece::Text(text)) => Ok(Delimiter(text)),
+            _ => Ok(Delimiter(Vec::new())),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +39,8 @@ enum Piece {
     KeyLength,
     Value,
     ValueLength,
+    /// The value's length as four bytes, big endian.
+    Frame,
     Timestamp,
     Headers,
 }
@@ -28,11 +49,34 @@ impl FromStr for Format {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Format, String> {
-        let mut format = Format { pieces: Vec::new() };
+        Format::read(text, true)
+    }
+}
+
+impl Format {
+    /// Key and value, or the value alone, and a delimiter.
+    pub(crate) fn of_parts(key: Option<&Delimiter>, delimiter: Option<&Delimiter>) -> Format {
+        let mut pieces = Vec::new();
+        if let Some(Delimiter(separator)) = key {
+            pieces.extend([Piece::Key, Piece::Text(separator.clone())]);
+        }
+        let end = delimiter.map_or_else(|| b"\n".to_vec(), |delimiter| delimiter.0.clone());
+        pieces.extend([Piece::Value, Piece::Text(end)]);
+        Format { pieces, null: b"" }
+    }
+
+    /// The same format that prints null keys and values as `NULL`.
+    pub(crate) fn with_null(self) -> Format {
+        Format { null: b"NULL", ..self }
+    }
+
+    /// Reads a text with tokens or, without, one in which a `%` is a `%`.
+    fn read(text: &str, tokens: bool) -> Result<Format, String> {
+        let mut format = Format::default();
         let mut rest = text.as_bytes();
         while let [byte, after @ ..] = rest {
             rest = match byte {
-                b'%' => format.token(after)?,
+                b'%' if tokens => format.token(after)?,
                 b'\\' => format.escape(after)?,
                 byte => {
                     format.text(*byte);
@@ -42,9 +86,7 @@ impl FromStr for Format {
         }
         Ok(format)
     }
-}
 
-impl Format {
     /// Takes what follows a `%` and returns the rest.
     fn token<'a>(&mut self, text: &'a [u8]) -> Result<&'a [u8], String> {
         let [token, rest @ ..] = text else {
@@ -62,10 +104,11 @@ impl Format {
             b'K' => Piece::KeyLength,
             b's' => Piece::Value,
             b'S' => Piece::ValueLength,
+            b'R' => Piece::Frame,
             b'T' => Piece::Timestamp,
             b'h' => Piece::Headers,
             _ => {
-                let known = "%s %S %k %K %t %p %o %T %h %%";
+                let known = "%s %S %R %k %K %t %p %o %T %h %%";
                 let token = String::from_utf8_lossy(text);
                 let token = token.chars().next().unwrap_or_default();
                 return Err(format!("no token %{token}; known are {known}"));
@@ -108,7 +151,7 @@ impl Format {
         }
     }
 
-    /// Appends the record. Null prints nothing, and its length is -1; so does a missing timestamp.
+    /// Appends the record. Null's length is -1, and so is a missing timestamp.
     pub(crate) fn write(&self, view: &View<'_>, out: &mut Vec<u8>) {
         for piece in &self.pieces {
             match piece {
@@ -116,10 +159,11 @@ impl Format {
                 Piece::Topic => out.extend_from_slice(view.topic.as_bytes()),
                 Piece::Partition => number(view.partition, out),
                 Piece::Offset => number(view.offset, out),
-                Piece::Key => out.extend_from_slice(view.key.unwrap_or_default()),
+                Piece::Key => out.extend_from_slice(view.key.unwrap_or(self.null)),
                 Piece::KeyLength => length(view.key, out),
-                Piece::Value => out.extend_from_slice(view.value.unwrap_or_default()),
+                Piece::Value => out.extend_from_slice(view.value.unwrap_or(self.null)),
                 Piece::ValueLength => length(view.value, out),
+                Piece::Frame => frame(view.value, out),
                 Piece::Timestamp => number(view.timestamp.map_or(-1, |(ms, _)| ms), out),
                 Piece::Headers => headers(view, out),
             }
@@ -132,6 +176,12 @@ fn length(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
         Some(bytes) => number(bytes.len(), out),
         None => number(-1, out),
     }
+}
+
+/// A value of 2 GiB, which no broker takes, has the length of null.
+fn frame(bytes: Option<&[u8]>, out: &mut Vec<u8>) {
+    let length = bytes.and_then(|bytes| i32::try_from(bytes.len()).ok()).unwrap_or(-1);
+    out.extend_from_slice(&length.to_be_bytes());
 }
 
 /// `name=value,name=value`, with `NULL` for null.
@@ -167,6 +217,7 @@ mod tests {
             key: Some(b"k"),
             value: Some(b"val"),
             headers: vec![(b"a", Some(b"1")), (b"b", None)],
+            leader_epoch: None,
         };
         assert_eq!(
             written("%t|%p|%o|%k|%K|%s|%S|%T|%h|%%\\n", &view),
@@ -181,6 +232,28 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_is_the_length_in_four_bytes() {
+        let format: Format = "%R%s".parse().expect("a format");
+        let mut out = Vec::new();
+        format.write(&View { value: Some(b"abc"), ..View::default() }, &mut out);
+        format.write(&View::default(), &mut out);
+        assert_eq!(out, b"\0\0\0\x03abc\xff\xff\xff\xff");
+    }
+
+    #[test]
+    fn delimiters_have_any_bytes() {
+        let bytes = |text: &str| text.parse().map(|Delimiter(bytes)| bytes);
+        assert_eq!(bytes("\\0\\x00;%s"), Ok(b"\0\0;%s".to_vec()));
+        assert_eq!((bytes(""), bytes("\u{e9}")), (Ok(Vec::new()), Ok(b"\xc3\xa9".to_vec())));
+        assert!(bytes("\\x1").is_err());
+        let format = Format::of_parts(Some(&Delimiter(b"::".to_vec())), None);
+        let mut out = Vec::new();
+        format.write(&View { key: Some(b"k"), ..View::default() }, &mut out);
+        format.with_null().write(&View::default(), &mut out);
+        assert_eq!(out, b"k::\nNULL::NULL\n");
+    }
+
+    #[test]
     fn escapes_are_those_of_kcat() {
         assert_eq!(written("\\t\\x41\\\\\\r\\0", &View::default()), "\tA\\\r\0");
     }
@@ -188,7 +261,7 @@ mod tests {
     #[test]
     fn a_wrong_format_is_refused_with_what_is_known() {
         let reason = "%q".parse::<Format>().expect_err("no such token");
-        assert_eq!(reason, "no token %q; known are %s %S %k %K %t %p %o %T %h %%");
+        assert_eq!(reason, "no token %q; known are %s %S %R %k %K %t %p %o %T %h %%");
         for bad in ["%", "a\\", "\\x4", "\\xg0", "%é"] {
             assert!(bad.parse::<Format>().is_err(), "{bad}");
         }

@@ -14,6 +14,10 @@ struct Lane {
     mine: bool,
     /// The offset behind everything read.
     next: i64,
+    /// The offset behind what stdout has accepted.
+    accepted: i64,
+    /// The offset behind what was last taken for a file of ranges.
+    ranged: i64,
     /// The offset at which reading ends.
     end: i64,
     /// The offset last committed, when one is.
@@ -24,7 +28,8 @@ struct Lane {
 const NEVER: i64 = i64::MAX;
 
 /// A partition that was never ours.
-const FOREIGN: Lane = Lane { mine: false, next: -1, end: NEVER, committed: None };
+const FOREIGN: Lane =
+    Lane { mine: false, next: -1, accepted: -1, ranged: -1, end: NEVER, committed: None };
 
 impl Progress {
     /// Begins an assignment of none or more partitions, each of which [`Progress::start`] names.
@@ -49,7 +54,8 @@ impl Progress {
             self.lanes.resize(at + 1, FOREIGN);
         }
         let end = end.unwrap_or(NEVER);
-        self.lanes[at] = Lane { mine: true, next, end, committed: stored };
+        let (accepted, ranged) = (next, next);
+        self.lanes[at] = Lane { mine: true, next, accepted, ranged, end, committed: stored };
     }
 
     /// Whether a record is to be written: it is ours, not read yet, and before the end.
@@ -101,22 +107,52 @@ impl Progress {
         self.lanes.iter().enumerate().filter_map(ours)
     }
 
+    /// Where our partitions but those `at` are read on.
+    pub(crate) fn others(&self, at: &[usize]) -> Vec<(usize, i64)> {
+        let others = self.ours().filter(|one| !at.contains(one));
+        others.map(|one| (one, self.lanes[one].next)).collect()
+    }
+
     /// Whether something was read and not taken for commit.
     #[must_use]
     pub(crate) fn has_news(&self) -> bool {
         self.lanes.iter().any(Lane::has_news)
     }
 
-    /// What is to be committed, which counts as committed from now on.
+    /// Stdout has accepted everything read.
+    pub(crate) fn accept(&mut self) {
+        for lane in &mut self.lanes {
+            lane.accepted = lane.next;
+        }
+    }
+
+    /// What is to be committed, which counts as committed from now on: what stdout has accepted.
     pub(crate) fn take_news(&mut self) -> Vec<(usize, i64)> {
         let mut news = Vec::new();
         for (at, lane) in self.lanes.iter_mut().enumerate() {
-            if lane.has_news() {
-                lane.committed = Some(lane.next);
-                news.push((at, lane.next));
+            if lane.mine && lane.committed != Some(lane.accepted) {
+                lane.committed = Some(lane.accepted);
+                news.push((at, lane.accepted));
             }
         }
         news
+    }
+
+    /// What stdout has accepted of each of our partitions since the last time: partition, first
+    /// offset, and the one behind the last.
+    pub(crate) fn take_ranges(&mut self) -> Vec<(usize, i64, i64)> {
+        let ours = self.lanes.iter_mut().enumerate().filter(|(_, lane)| lane.mine);
+        ours.map(|(at, lane)| {
+            let from = std::mem::replace(&mut lane.ranged, lane.accepted);
+            (at, from, lane.accepted)
+        })
+        .collect()
+    }
+
+    /// Whether something was read and not taken by [`Progress::take_ranges`].
+    #[must_use]
+    pub(crate) fn has_ranges(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.mine && lane.ranged != lane.next)
     }
 
     /// What was taken for commit was not committed after all.
@@ -150,6 +186,7 @@ mod tests {
         assert!(progress.wants(0, 0) && !progress.reach(0, 1) && !progress.is_done());
         assert!(progress.wants(0, 1) && progress.reach(0, 2) && progress.is_done());
         assert!(!progress.wants(0, 2), "a record that came later");
+        progress.accept();
         assert_eq!(progress.take_news(), [(0, 2)]);
     }
 
@@ -160,6 +197,7 @@ mod tests {
         assert!(!progress.is_done());
         assert!(progress.reach(0, 3) && progress.is_done());
         assert!(!progress.reach(0, 3), "only the first time");
+        progress.accept();
         assert_eq!(progress.take_news(), [(0, 3)]);
     }
 
@@ -168,6 +206,7 @@ mod tests {
         let mut progress = until(3);
         assert!(!progress.wants(0, 7));
         assert!(progress.reach(0, 7) && progress.is_done());
+        progress.accept();
         assert_eq!(progress.take_news(), [(0, 3)]);
     }
 
@@ -216,9 +255,25 @@ mod tests {
         assert_eq!(progress.take_news(), [(1, 5)], "a group keeps where it began");
         progress.reach(0, 6);
         assert!(progress.has_news());
+        assert!(progress.take_news().is_empty(), "stdout has not accepted it");
+        progress.accept();
         assert_eq!(progress.take_news(), [(0, 6)]);
         assert!(!progress.has_news() && progress.take_news().is_empty());
         progress.commit_again();
         assert_eq!(progress.take_news(), [(0, 6), (1, 5)], "a commit that failed");
+    }
+
+    #[test]
+    fn ranges_follow_each_other_without_gaps() {
+        let mut progress = Progress::default();
+        progress.assign();
+        progress.start(0, 5, None, None);
+        assert!(!progress.has_ranges());
+        progress.reach(0, 7);
+        assert!(progress.has_ranges());
+        assert_eq!(progress.take_ranges(), [(0, 5, 5)], "stdout has not accepted it");
+        progress.accept();
+        assert_eq!(progress.take_ranges(), [(0, 5, 7)]);
+        assert_eq!(progress.take_ranges(), [(0, 7, 7)]);
     }
 }

@@ -1,73 +1,145 @@
 //! One run: records from the reader to the sink, and offsets from the sink to the group.
 
+mod assignment;
+mod keeping;
+
 use std::time::{Duration, Instant};
 
 use pipe::exit::{Error, Result, say};
 use pipe::mark::How;
 use pipe::stop::Stop;
 use topic::config;
-use topic::consumer::{Batch, Change, Item, Reader};
+use topic::consumer::{Batch, Change, Item, Reader, Record};
 
+use crate::merge::{Held, Merge};
+use crate::offsets::{Source, Target};
+use crate::perf::Perf;
 use crate::progress::Progress;
+use crate::session::keeping::HAND_OVER;
+use crate::sieve::Sieve;
 use crate::sink::Sink;
-use crate::start::{self, Start};
-
-/// How long the commit at a hand-over or at the end may take.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
-
-/// How long it may take when something has failed already.
-const SAVE_PATIENCE: Duration = Duration::from_secs(2);
+use crate::start::{Finish, Place};
 
 /// What a run is told.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "options that are independent of each other")]
 pub(crate) struct Orders {
     pub(crate) group: Option<String>,
-    pub(crate) start: Option<Start>,
-    /// Whether `start` wins over stored offsets.
+    /// Where to begin and to end.
+    pub(crate) place: Place,
+    /// Whether the start wins over stored offsets.
     pub(crate) seek: bool,
     pub(crate) until_end: bool,
+    /// Whether nothing begins where no offset is stored.
+    pub(crate) needs_stored: bool,
     /// End after so many records.
     pub(crate) count: Option<u64>,
     /// End after so long without a record.
     pub(crate) timeout: Option<Duration>,
-    /// Commit this often; `None`: never.
-    pub(crate) commit: Option<Duration>,
+    /// Whether that is a failure.
+    pub(crate) strict: bool,
+    /// Whether a partition that cannot be read is only said.
+    pub(crate) goes_on: bool,
+    /// Commit, and write a file of ranges, this often; `None`: never.
+    pub(crate) interval: Option<Duration>,
+    /// Whether offsets are committed to the group.
+    pub(crate) commits: bool,
     pub(crate) quiet: bool,
 }
 
+/// What is looked at in each record, when something is.
+#[derive(Debug, Default)]
+pub(crate) struct Lens {
+    /// Which records are written.
+    pub(crate) sieve: Sieve,
+    /// What is measured of all of them.
+    pub(crate) perf: Option<Perf>,
+}
+
+impl Lens {
+    /// Looks at a record and says whether it is written.
+    fn takes(&mut self, record: Record<'_>) -> bool {
+        if let Some(perf) = &mut self.perf {
+            perf.count(record.key(), record.value());
+        }
+        self.sieve.passes(record.key(), record.value(), || record.headers())
+    }
+}
+
+/// The ways of a run that few take.
+#[derive(Debug, Default)]
+pub(crate) struct Ways {
+    /// Looks at each record.
+    pub(crate) lens: Option<Lens>,
+    /// Merges partitions by time.
+    pub(crate) merge: Option<Merge>,
+    /// Begins at the offsets in a file.
+    pub(crate) source: Option<Source>,
+    /// Says in a file what was read.
+    pub(crate) target: Option<Target>,
+}
+
 /// A run under way.
-pub(crate) struct Session {
+pub(crate) struct Session<'a> {
     orders: Orders,
+    ways: Ways,
     reader: Reader,
     sink: Sink,
+    stop: &'a Stop,
     progress: Progress,
-    /// The end of each partition, when reading ends there.
+    /// The end of each partition, when reading ends at one that was known at the start.
     ends: Vec<i64>,
     /// The partitions of the last `begin`, to tell a new assignment from the same one again.
     begun: Option<Vec<usize>>,
     committed: Instant,
     /// When the last record came.
     heard: Instant,
+    /// When the first partitions came, in milliseconds since the epoch.
+    assigned: Option<i64>,
 }
 
-impl Session {
-    pub(crate) fn new(orders: Orders, reader: Reader, sink: Sink) -> Session {
+/// How a run went.
+#[derive(Debug)]
+pub(crate) struct Account {
+    /// How it ended.
+    pub(crate) ended: Result<()>,
+    /// Records written.
+    pub(crate) count: u64,
+    /// Records that a deserializer refused.
+    pub(crate) skipped: u64,
+    /// What was measured.
+    pub(crate) perf: Option<Perf>,
+    /// When the first partitions came.
+    pub(crate) assigned: Option<i64>,
+}
+
+impl<'a> Session<'a> {
+    pub(crate) fn new(
+        orders: Orders,
+        ways: Ways,
+        reader: Reader,
+        sink: Sink,
+        stop: &'a Stop,
+    ) -> Session<'a> {
         let now = Instant::now();
         Session {
             orders,
+            ways,
             reader,
             sink,
+            stop,
             progress: Progress::default(),
             ends: Vec::new(),
             begun: None,
             committed: now,
             heard: now,
+            assigned: None,
         }
     }
 
-    /// Reads until it is done or `stop` is requested, and says how many records were written.
-    pub(crate) fn run(mut self, stop: &Stop) -> (Result<()>, u64) {
-        let read = self.open().and_then(|()| self.read(stop));
+    /// Reads until it is done or is asked to stop.
+    pub(crate) fn run(mut self) -> Account {
+        let read = self.open().and_then(|()| self.read());
         let ended = match read {
             Ok(how) => self.end(how),
             Err(Error::Closed) => Err(Error::Closed),
@@ -78,46 +150,39 @@ impl Session {
                 Err(error)
             }
         };
-        let count = self.sink.count;
         let closed = self.reader.close();
-        (ended.and(closed), count)
+        Account {
+            ended: ended.and(closed),
+            count: self.sink.count,
+            skipped: self.sink.skipped,
+            perf: self.ways.lens.and_then(|lens| lens.perf),
+            assigned: self.assigned,
+        }
     }
 
     fn open(&mut self) -> Result<()> {
         let all: Vec<usize> = (0..self.reader.partitions().len()).collect();
-        if self.orders.until_end {
-            let bounds = self.reader.bounds(&all)?;
-            self.ends = bounds.iter().map(|bounds| bounds.high).collect();
-            self.warn_of_transactions();
+        if self.orders.ends() {
+            self.find_ends(&all)?;
         }
         if self.orders.group.is_some() { self.reader.join() } else { self.start(&all) }
     }
 
-    /// Says which partitions end before their last record, because it is not yet committed.
-    fn warn_of_transactions(&self) {
-        for (at, &end) in self.ends.iter().enumerate() {
-            if self.reader.written().get(at).is_some_and(|&written| written > end) {
-                let partition = &self.reader.partitions()[at];
-                say(format!("{partition}: a transaction is open, reading ends before it at {end}"));
-            }
-        }
-    }
-
-    fn read(&mut self, stop: &Stop) -> Result<How> {
+    fn read(&mut self) -> Result<How> {
         loop {
-            if stop.requested() {
+            if self.stop.requested() {
                 return Ok(How::Stopped);
             }
-            if self.is_done() {
+            if self.is_done()? {
                 return Ok(How::Drained);
             }
             let changed = self.answer()?;
-            let busy = self.pass_on()? || changed;
+            let busy = if self.ways.merge.is_some() { self.merge_on() } else { self.pass_on() }?;
             self.keep_time()?;
-            if !busy && !self.pass_markers()? {
-                self.sink.flush()?;
+            if !busy && !changed && !self.pass_markers()? {
+                self.flush()?;
                 let time = self.leisure();
-                self.reader.wait(stop, time)?;
+                self.reader.wait(self.stop, time)?;
             }
         }
     }
@@ -126,7 +191,7 @@ impl Session {
     fn answer(&mut self) -> Result<bool> {
         match self.reader.change()? {
             Some(Change::Assigned(at)) => self.start(&at)?,
-            Some(Change::Revoked(at)) => self.hand_over(&at)?,
+            Some(Change::Revoked(at)) => self.hand_over(&at, HAND_OVER)?,
             None => return Ok(false),
         }
         Ok(true)
@@ -135,159 +200,113 @@ impl Session {
     /// Writes a batch. Whether there was one.
     fn pass_on(&mut self) -> Result<bool> {
         let Some(batch) = self.reader.batch() else { return Ok(false) };
-        let count = self.orders.count.unwrap_or(u64::MAX);
-        let before = self.sink.count;
-        write(&batch, &mut self.progress, &mut self.sink, count)?;
+        let mut pass = Pass {
+            progress: &mut self.progress,
+            sink: &mut self.sink,
+            limit: self.orders.count.unwrap_or(u64::MAX),
+            goes_on: self.orders.goes_on,
+        };
+        let before = pass.sink.count;
+        match &mut self.ways.lens {
+            None => pass.write(&batch, |_| true)?,
+            Some(lens) => pass.write(&batch, |record| lens.takes(record))?,
+        }
+        drop(batch);
         if self.sink.count > before {
             self.heard = Instant::now();
+        }
+        if self.sink.is_backed_up() {
+            self.flush()?;
         }
         Ok(true)
     }
 
-    fn is_done(&self) -> bool {
-        self.orders.count.is_some_and(|count| self.sink.count >= count)
-            || self.orders.until_end && self.progress.is_done()
-            || self.orders.timeout.is_some_and(|timeout| self.heard.elapsed() >= timeout)
-    }
-
-    /// Begins to read partitions by the start rule.
-    fn start(&mut self, at: &[usize]) -> Result<()> {
-        self.progress.assign();
-        let stored = match self.orders.group {
-            Some(_) => self.reader.stored(at)?,
-            None => vec![None; at.len()],
-        };
-        let stored: Vec<Option<i64>> = at
-            .iter()
-            .zip(stored)
-            .map(|(&at, stored)| {
-                // Only once: what comes back to us goes on where it was left.
-                stored.filter(|_| !self.orders.seek || self.progress.left(at).is_some())
-            })
-            .collect();
-        let bounds = self.reader.bounds(at)?;
-        let rule = start::rule(self.orders.start, self.orders.until_end);
-        let (mut from, mut goes_on) = (Vec::new(), true);
-        for ((&at, &stored), bounds) in at.iter().zip(&stored).zip(bounds) {
-            // What comes back with nothing stored goes on where we left it.
-            let left = self.progress.left(at);
-            let rule = left.map_or(rule, Start::At);
-            // The group may have come further than what was written when the run began.
-            let written = self.reader.written().get(at).map(|&end| end.max(bounds.high));
-            let first = start::first(rule, stored, bounds.low, bounds.high, written);
-            let first =
-                first.map_err(|reason| Error::world(&self.reader.partitions()[at], reason))?;
-            goes_on &= left == Some(first);
-            // A partition that is newer than the run ends where it is now.
-            let end = self.orders.until_end.then(|| *self.ends.get(at).unwrap_or(&bounds.high));
-            self.progress.start(at, first, end, stored);
-            from.push((at, first));
+    /// Takes what has come of partitions of which nothing waits, and writes what is the oldest of
+    /// all. Whether something was done.
+    fn merge_on(&mut self) -> Result<bool> {
+        let Some(mut merge) = self.ways.merge.take() else { return Ok(false) };
+        let mut busy = false;
+        let lacking: Vec<usize> =
+            self.progress.unfinished().filter(|&at| merge.lacks(at)).collect();
+        for at in lacking {
+            busy |= self.gather(at, &mut merge)?;
         }
-        self.say_start(at, &stored, rule);
-        self.begin(goes_on)?;
-        // A member must answer with all that it was given, others need not fetch what they have.
-        if self.orders.group.is_none() {
-            from.retain(|&(at, _)| !self.progress.is_at_end(at));
-        }
-        self.reader.start(&from)?;
-        if self.orders.commit.is_some() && stored.contains(&None) {
-            // Else who gets them next would begin by its own rule, past what we did not write.
-            self.sink.flush()?;
-            self.commit()?;
-        }
-        Ok(())
-    }
-
-    /// Writes a `begin`, unless our partitions are those of the last one, and the stream
-    /// `goes_on` where it was.
-    fn begin(&mut self, goes_on: bool) -> Result<()> {
-        let ours: Vec<usize> = self.progress.ours().collect();
-        if goes_on && self.begun.as_ref() == Some(&ours) {
-            return Ok(());
-        }
-        let partitions = self.reader.partitions();
-        let group = self.orders.group.as_deref();
-        self.sink.begin(group, ours.iter().map(|&at| (at, &partitions[at])))?;
-        for &at in &ours {
-            if self.progress.is_at_end(at) {
+        let limit = self.orders.count.unwrap_or(u64::MAX);
+        while self.sink.count < limit
+            && let Some((at, held)) = merge.next(self.progress.unfinished())
+        {
+            let reached = match held {
+                Held::Line { offset, bytes, .. } => {
+                    self.sink.line(at, offset, &self.reader.partitions()[at], &bytes)?;
+                    self.heard = Instant::now();
+                    offset + 1
+                }
+                Held::Reach(offset) => offset,
+            };
+            if self.progress.reach(at, reached) {
                 self.sink.drained(at);
             }
+            busy = true;
         }
-        self.begun = Some(ours);
-        Ok(())
+        self.ways.merge = Some(merge);
+        if self.sink.is_backed_up() {
+            self.flush()?;
+        }
+        Ok(busy)
     }
 
-    /// `user-behavior: 3 partitions from end`, for each topic.
-    fn say_start(&self, at: &[usize], stored: &[Option<i64>], rule: Start) {
-        if self.orders.quiet {
-            return;
-        }
-        let partitions = self.reader.partitions();
-        let mut topics: Vec<&str> = at.iter().map(|&at| partitions[at].topic.as_str()).collect();
-        topics.sort_unstable();
-        topics.dedup();
-        for topic in topics {
-            let of_topic = at.iter().zip(stored).filter(|(at, _)| partitions[**at].topic == topic);
-            let (count, known) = of_topic.fold((0, 0), |(count, known), (_, stored)| {
-                (count + 1, known + usize::from(stored.is_some()))
-            });
-            let from = match known {
-                0 => rule.to_string(),
-                known if known == count => "stored offsets".to_owned(),
-                known => format!("{known} stored offsets, else {rule}"),
-            };
-            let plural = if count == 1 { "partition" } else { "partitions" };
-            say(format!("{topic}: {count} {plural} from {from}"));
-        }
-    }
-
-    /// Commits what was written of partitions that another member gets, and lets them go.
-    fn hand_over(&mut self, at: &[usize]) -> Result<()> {
-        self.sink.flush()?;
-        if !self.reader.is_lost() {
-            self.commit()?;
-            // Who gets the partitions begins at an older offset then, which loses nothing: where
-            // none was stored, we committed the one where we began.
-            if let Err(Error::Failed(_, message)) = self.reader.settle(COMMIT_PATIENCE) {
-                say(message);
+    /// Puts what has come of partition `at` into the merge. Whether something had.
+    fn gather(&mut self, at: usize, merge: &mut Merge) -> Result<bool> {
+        let Some(batch) = self.reader.batch_of(at) else { return Ok(false) };
+        for item in batch.items() {
+            match item {
+                Item::Record(record) => {
+                    let offset = record.offset();
+                    let ms = record.timestamp().map_or(i64::MIN, |(ms, _)| ms);
+                    let mut bytes = Vec::new();
+                    let wanted = self.progress.wants(at, offset)
+                        && self.ways.lens.as_mut().is_none_or(|lens| lens.takes(record));
+                    let held =
+                        wanted && self.sink.render(record, batch.partition(at), &mut bytes)?;
+                    if held {
+                        merge.push(at, Held::Line { offset, ms, bytes });
+                    } else {
+                        merge.push(at, Held::Reach(offset + 1));
+                    }
+                }
+                Item::End { offset, .. } => merge.push(at, Held::Reach(offset)),
+                item => refuse(item, &batch, &self.progress, self.orders.goes_on)?,
             }
         }
-        self.progress.revoke(at);
-        self.reader.release(at)
+        Ok(true)
     }
 
-    /// Does what the clock asks for.
-    fn keep_time(&mut self) -> Result<()> {
-        self.sink.mark_time()?;
-        if let Some(Error::Failed(_, message)) = self.reader.commit_failure() {
-            say(message);
-            self.progress.commit_again();
+    /// Whether there is nothing more to do.
+    fn is_done(&self) -> Result<bool> {
+        if self.orders.count.is_some_and(|count| self.sink.count >= count)
+            || self.orders.ends() && self.progress.is_done()
+        {
+            return Ok(true);
         }
-        let Some(interval) = self.orders.commit else { return Ok(()) };
-        if self.committed.elapsed() >= interval && self.progress.has_news() {
-            // Only what stdout has accepted may be committed.
-            self.sink.flush()?;
-            self.commit()?;
+        let Some(timeout) = self.orders.timeout else { return Ok(false) };
+        let over = self.heard.elapsed() >= timeout;
+        if over && self.orders.strict {
+            let reason = format!("no record came for {} ms", timeout.as_millis());
+            return Err(Error::world("--timeout-ms", reason));
         }
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<()> {
-        if self.orders.commit.is_none() {
-            return Ok(());
-        }
-        self.committed = Instant::now();
-        let news = self.progress.take_news();
-        self.reader.commit(&news)
+        Ok(over)
     }
 
     /// Follows the reader over transaction markers at the ends of partitions, for which no record
     /// comes. Whether one has ended.
     fn pass_markers(&mut self) -> Result<bool> {
-        if !self.orders.until_end {
+        // Once told that nothing is behind it, or of a failure, librdkafka's position is one
+        // offset ahead, which does no harm only where the end is no further.
+        if self.orders.goes_on || !self.orders.ends_as_it_is() {
             return Ok(false);
         }
-        let open: Vec<usize> = self.progress.unfinished().collect();
+        let waits = |at: usize| self.ways.merge.as_ref().is_none_or(|merge| merge.lacks(at));
+        let open: Vec<usize> = self.progress.unfinished().filter(|&at| waits(at)).collect();
         let mut any = false;
         for at in open {
             if let Some(offset) = self.reader.position(at)?
@@ -302,65 +321,91 @@ impl Session {
 
     /// How long there is nothing to do but to wait for the reader.
     fn leisure(&self) -> Option<Duration> {
-        let commit = self.orders.commit.filter(|_| self.progress.has_news());
-        let commit = commit.map(|interval| interval.saturating_sub(self.committed.elapsed()));
+        let interval = self.orders.interval.filter(|_| self.has_news());
+        let interval = interval.map(|interval| interval.saturating_sub(self.committed.elapsed()));
         let timeout = self.orders.timeout;
         let timeout = timeout.map(|timeout| timeout.saturating_sub(self.heard.elapsed()));
         let mark = self.sink.due_ms().map(Duration::from_millis);
-        [commit, timeout, mark].into_iter().flatten().min()
-    }
-
-    /// Ends the stream and commits what stdout has accepted of it.
-    fn end(&mut self, how: How) -> Result<()> {
-        self.sink.end(how)?;
-        self.commit()?;
-        self.reader.settle(COMMIT_PATIENCE)
-    }
-
-    /// Writes and commits what was read before a failure.
-    fn save(&mut self) -> Result<()> {
-        self.sink.flush()?;
-        self.commit()?;
-        self.reader.settle(SAVE_PATIENCE)
+        [interval, timeout, mark].into_iter().flatten().min()
     }
 }
 
-/// Writes what a batch holds, until `count` records have been written in all.
-fn write(batch: &Batch<'_>, progress: &mut Progress, sink: &mut Sink, count: u64) -> Result<()> {
-    for item in batch.items() {
-        match item {
-            Item::Record(record) => {
-                if sink.count >= count {
-                    return Ok(());
+impl Orders {
+    /// Whether reading ends somewhere.
+    fn ends(&self) -> bool {
+        self.until_end || self.place.finish.is_some()
+    }
+
+    /// Whether that is where the partitions end when it starts, or before.
+    pub(crate) fn ends_as_it_is(&self) -> bool {
+        let may_lie_ahead = matches!(self.place.finish, Some(Finish::Behind(_)));
+        self.until_end || self.place.finish.is_some() && !may_lie_ahead
+    }
+}
+
+/// What a batch is written with.
+struct Pass<'a> {
+    progress: &'a mut Progress,
+    sink: &'a mut Sink,
+    /// Records to be written in all.
+    limit: u64,
+    goes_on: bool,
+}
+
+impl Pass<'_> {
+    /// Writes what a batch holds and `takes` takes.
+    fn write<'b>(
+        &mut self,
+        batch: &'b Batch<'_>,
+        mut takes: impl FnMut(Record<'b>) -> bool,
+    ) -> Result<()> {
+        for item in batch.items() {
+            match item {
+                Item::Record(record) => {
+                    if self.sink.count >= self.limit {
+                        return Ok(());
+                    }
+                    let (at, offset) = (record.at(), record.offset());
+                    if self.progress.wants(at, offset) && takes(record) {
+                        self.sink.record(record, batch.partition(at))?;
+                    }
+                    if self.progress.reach(at, offset + 1) {
+                        self.sink.drained(at);
+                    }
                 }
-                let (at, offset) = (record.at(), record.offset());
-                if progress.wants(at, offset) {
-                    sink.record(record, batch.partition(at))?;
+                Item::End { at, offset } => {
+                    if self.progress.reach(at, offset) {
+                        self.sink.drained(at);
+                    } else {
+                        self.sink.caught_up(at);
+                    }
                 }
-                if progress.reach(at, offset + 1) {
-                    sink.drained(at);
-                }
-            }
-            Item::End { at, offset } => {
-                if progress.reach(at, offset) {
-                    sink.drained(at);
-                } else {
-                    sink.caught_up(at);
-                }
-            }
-            Item::Gone { at, text } => {
-                let next = progress.left(at).unwrap_or_default();
-                let text = String::from_utf8_lossy(text);
-                let reason =
-                    format!("offset {next} is not there: removed, or never written ({text})");
-                return Err(Error::world(batch.partition(at), reason));
-            }
-            Item::Failed { at, code, text } => {
-                let text = String::from_utf8_lossy(text);
-                let reason = format!("{} ({text})", config::reason(code));
-                return Err(Error::world(batch.partition(at), reason));
+                item => refuse(item, batch, self.progress, self.goes_on)?,
             }
         }
+        Ok(())
     }
-    Ok(())
+}
+
+/// The failure of a partition, which is only said when the run `goes_on`. An offset that is gone
+/// is one always.
+fn refuse(item: Item<'_>, batch: &Batch<'_>, progress: &Progress, goes_on: bool) -> Result<()> {
+    match item {
+        Item::Gone { at, text } => {
+            let next = progress.left(at).unwrap_or_default();
+            let text = String::from_utf8_lossy(text);
+            let reason = format!("offset {next} is not there: removed, or never written ({text})");
+            Err(Error::world(batch.partition(at), reason))
+        }
+        Item::Failed { at, code, text } => {
+            let text = String::from_utf8_lossy(text);
+            let reason = format!("{} ({text})", config::reason(code));
+            if goes_on {
+                say(format!("{}: {reason}", batch.partition(at)));
+                return Ok(());
+            }
+            Err(Error::world(batch.partition(at), reason))
+        }
+        Item::Record(_) | Item::End { .. } => Ok(()),
+    }
 }

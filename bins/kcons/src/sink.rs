@@ -2,11 +2,12 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use pipe::exit::{Error, Result};
+use pipe::exit::{Error, Result, say};
 use pipe::mark::{self, How, Mark};
-use pipe::stdio::Output;
+use pipe::stdio::{OUTPUT_BYTES, Output};
 use topic::consumer::{Partition, Record};
 
+use crate::console::{self, Formatter};
 use crate::envelope;
 use crate::format::Format;
 use crate::marks::Marks;
@@ -22,6 +23,26 @@ pub(crate) enum Form {
     Format(Format),
     /// An envelope and a newline.
     Envelope,
+    /// As the console consumer does; with a line of its own on stderr when `logs`.
+    Console {
+        /// What is printed.
+        formatter: Formatter,
+        /// Whether it is a `LoggingMessageFormatter`.
+        logs: bool,
+    },
+    /// Not at all.
+    Nothing,
+}
+
+/// What is wanted of the output besides its form.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    /// Whether control bytes are spelt out.
+    pub(crate) escapes: bool,
+    /// Whether each record is written by itself.
+    pub(crate) unbuffered: bool,
+    /// Whether a record that a deserializer refuses is left out.
+    pub(crate) skips: bool,
 }
 
 /// Stdout with what goes into it.
@@ -30,17 +51,32 @@ pub(crate) struct Sink {
     out: Output,
     form: Form,
     marks: Option<Marks>,
-    /// Whether control bytes are spelt out.
-    escapes: bool,
+    manner: Manner,
+    /// Bytes at which the buffer is written.
+    block: usize,
+    /// The reader of stdout takes nothing more for now.
+    backed_up: bool,
     /// A record's text, where it has to be looked at before it is written.
     draft: Vec<u8>,
-    /// Records written.
+    /// Records written or left out because of their form.
     pub(crate) count: u64,
+    /// Those left out.
+    pub(crate) skipped: u64,
 }
 
 impl Sink {
-    pub(crate) fn new(out: Output, form: Form, marks: Option<Marks>, escapes: bool) -> Sink {
-        Sink { out, form, marks, escapes, draft: Vec::new(), count: 0 }
+    pub(crate) fn new(out: Output, form: Form, marks: Option<Marks>, manner: Manner) -> Sink {
+        Sink {
+            out,
+            form,
+            marks,
+            manner,
+            block: if manner.unbuffered { 1 } else { OUTPUT_BYTES },
+            backed_up: false,
+            draft: Vec::new(),
+            count: 0,
+            skipped: 0,
+        }
     }
 
     /// Writes the first line of a marked stream.
@@ -55,58 +91,148 @@ impl Sink {
         &mut self,
         group: Option<&str>,
         partitions: impl Iterator<Item = (usize, &'a Partition)>,
-    ) -> Result<()> {
-        let Some(marks) = &mut self.marks else { return Ok(()) };
-        let name = |one: &Partition| mark::Partition(one.topic.clone(), one.number);
-        let partitions = partitions.map(|(at, one)| (at, name(one)));
-        marks.begin(group, partitions, self.out.buffer());
-        self.out.flush()
+    ) {
+        if let Some(marks) = &mut self.marks {
+            let name = |one: &Partition| mark::Partition(one.topic.clone(), one.number);
+            let partitions = partitions.map(|(at, one)| (at, name(one)));
+            marks.begin(group, partitions, self.out.buffer());
+        }
     }
 
     /// Writes a record of `partition`.
     ///
     /// # Errors
-    /// When stdout does not take it, or it is no line and has to be one.
+    /// When stdout does not take it, or it is no line and has to be one, or not of the type that
+    /// a deserializer wants.
     #[inline]
     pub(crate) fn record(&mut self, record: Record<'_>, partition: &Partition) -> Result<()> {
         if self.marks.is_some() {
-            self.marked(record, partition)?;
-        } else {
-            let out = self.out.buffer();
-            let start = out.len();
-            match &self.form {
-                Form::Value => {
-                    out.extend_from_slice(record.value().unwrap_or_default());
-                    out.push(b'\n');
-                }
-                form => form.write(record, partition, out),
+            return self.marked(record, partition);
+        }
+        let out = self.out.buffer();
+        let start = out.len();
+        match &self.form {
+            Form::Value => {
+                out.extend_from_slice(record.value().unwrap_or_default());
+                out.push(b'\n');
             }
-            if self.escapes {
-                screen::escape(out, start);
+            form => {
+                if let Err(reason) = form.write(record, partition, out) {
+                    return self.refuse(record, partition, reason);
+                }
             }
         }
-        self.count += 1;
-        self.out.spill()
+        if self.manner.escapes {
+            screen::escape(out, start);
+        }
+        self.written()
     }
 
     fn marked(&mut self, record: Record<'_>, partition: &Partition) -> Result<()> {
+        if matches!(self.form, Form::Value) {
+            let line = record.value().unwrap_or_default();
+            return self.mark(record.at(), record.offset(), partition, line);
+        }
+        let mut draft = std::mem::take(&mut self.draft);
+        draft.clear();
+        if self.render(record, partition, &mut draft)? {
+            let line = draft.strip_suffix(b"\n").unwrap_or(&draft);
+            self.mark(record.at(), record.offset(), partition, line)?;
+        }
+        self.draft = draft;
+        Ok(())
+    }
+
+    /// Writes a line with the mark that it needs.
+    fn mark(&mut self, at: usize, offset: i64, partition: &Partition, line: &[u8]) -> Result<()> {
         let Some(marks) = &mut self.marks else { return Ok(()) };
         let out = self.out.buffer();
-        marks.record(record.at(), record.offset(), out);
-        let line = match &self.form {
-            Form::Value => record.value().unwrap_or_default(),
-            form => {
-                self.draft.clear();
-                form.write(record, partition, &mut self.draft);
-                self.draft.strip_suffix(b"\n").unwrap_or(&self.draft)
-            }
-        };
+        marks.record(at, offset, out);
         if memchr::memchr(b'\n', line).is_some() {
-            let thing = format!("{partition} offset {}", record.offset());
+            let thing = format!("{partition} offset {offset}");
             return Err(Error::world(thing, "holds a newline, which no line can; use -J"));
         }
         mark::write_data(line, out);
+        self.written()
+    }
+
+    /// Appends a record to `out` as it is to be written, but for marks. Whether it is: one that a
+    /// deserializer refuses may be left out.
+    ///
+    /// # Errors
+    /// As [`Sink::record`].
+    pub(crate) fn render(
+        &mut self,
+        record: Record<'_>,
+        partition: &Partition,
+        out: &mut Vec<u8>,
+    ) -> Result<bool> {
+        let start = out.len();
+        if let Err(reason) = self.form.write(record, partition, out) {
+            self.refuse(record, partition, reason)?;
+            return Ok(false);
+        }
+        if self.manner.escapes {
+            screen::escape(out, start);
+        }
+        Ok(true)
+    }
+
+    /// A deserializer refuses a record.
+    fn refuse(&mut self, record: Record<'_>, partition: &Partition, reason: String) -> Result<()> {
+        if !self.manner.skips {
+            return Err(Error::world(format!("{partition} offset {}", record.offset()), reason));
+        }
+        self.count += 1;
+        self.skipped += 1;
         Ok(())
+    }
+
+    /// Writes a record of `partition` that was rendered before.
+    ///
+    /// # Errors
+    /// When stdout does not take it, or it is no line and has to be one.
+    pub(crate) fn line(
+        &mut self,
+        at: usize,
+        offset: i64,
+        partition: &Partition,
+        bytes: &[u8],
+    ) -> Result<()> {
+        if self.marks.is_some() {
+            return self.mark(at, offset, partition, bytes.strip_suffix(b"\n").unwrap_or(bytes));
+        }
+        self.out.buffer().extend_from_slice(bytes);
+        self.written()
+    }
+
+    /// A record stands in the buffer.
+    #[inline]
+    fn written(&mut self) -> Result<()> {
+        self.count += 1;
+        if self.out.buffer().len() >= self.block && !self.backed_up {
+            self.backed_up = !self.out.offer()?;
+        }
+        Ok(())
+    }
+
+    /// Writes what the reader of stdout takes without being waited for. Whether that was all.
+    ///
+    /// # Errors
+    /// When stdout fails or its reader has gone.
+    pub(crate) fn offer(&mut self) -> Result<bool> {
+        self.backed_up = !self.out.offer()?;
+        Ok(!self.backed_up)
+    }
+
+    /// Whether the reader of stdout is to be waited for.
+    pub(crate) fn is_backed_up(&self) -> bool {
+        self.backed_up
+    }
+
+    /// Stdout, to wait for its reader.
+    pub(crate) fn output(&self) -> &Output {
+        &self.out
     }
 
     /// Nothing was behind the position of a partition.
@@ -123,12 +249,12 @@ impl Sink {
         }
     }
 
-    /// Writes the marks that are due.
-    pub(crate) fn mark_time(&mut self) -> Result<()> {
-        let Some(marks) = &mut self.marks else { return Ok(()) };
+    /// Writes the marks that are due. Whether there are some, which are not to wait.
+    pub(crate) fn mark_time(&mut self) -> bool {
+        let Some(marks) = &mut self.marks else { return false };
         let (now, out) = (now(), self.out.buffer());
         let idle = marks.idle(now, out);
-        if marks.tick(now, out) || idle { self.out.flush() } else { Ok(()) }
+        marks.tick(now, out) || idle
     }
 
     /// Milliseconds until a mark is due.
@@ -137,16 +263,11 @@ impl Sink {
         Some(u64::try_from(due - now()).unwrap_or(0))
     }
 
-    pub(crate) fn flush(&mut self) -> Result<()> {
-        self.out.flush()
-    }
-
     /// Ends the stream.
-    pub(crate) fn end(&mut self, how: How) -> Result<()> {
+    pub(crate) fn end(&mut self, how: How) {
         if self.marks.is_some() {
             Marks::end(how, self.out.buffer());
         }
-        self.out.flush()
     }
 
     /// Tells whoever reads the marks that the stream fails for good, so that it does not ask for
@@ -164,28 +285,55 @@ impl Sink {
 
 impl Form {
     /// Appends a record with its newline, if it has one.
-    fn write(&self, record: Record<'_>, partition: &Partition, out: &mut Vec<u8>) {
-        let view = View {
-            topic: &partition.topic,
-            partition: partition.number,
-            offset: record.offset(),
-            timestamp: record.timestamp(),
-            key: record.key(),
-            value: record.value(),
-            headers: record.headers().collect(),
-        };
+    ///
+    /// # Errors
+    /// When a deserializer refuses it; nothing is appended then.
+    fn write(
+        &self,
+        record: Record<'_>,
+        partition: &Partition,
+        out: &mut Vec<u8>,
+    ) -> Result<(), String> {
         match self {
-            Form::Format(format) => format.write(&view, out),
-            Form::Envelope | Form::Value => {
-                envelope::write(&view, out);
+            Form::Value => {
+                out.extend_from_slice(record.value().unwrap_or_default());
                 out.push(b'\n');
             }
+            Form::Format(format) => format.write(&view(record, partition), out),
+            Form::Envelope => {
+                envelope::write(&view(record, partition), out);
+                out.push(b'\n');
+            }
+            Form::Console { formatter, logs } => {
+                let view = view(record, partition);
+                formatter.write(&view, out)?;
+                if *logs {
+                    let mut line = console::log_line(&view);
+                    screen::escape(&mut line, 0);
+                    say(String::from_utf8_lossy(&line));
+                }
+            }
+            Form::Nothing => {}
         }
+        Ok(())
+    }
+}
+
+fn view<'a>(record: Record<'a>, partition: &'a Partition) -> View<'a> {
+    View {
+        topic: &partition.topic,
+        partition: partition.number,
+        offset: record.offset(),
+        timestamp: record.timestamp(),
+        key: record.key(),
+        value: record.value(),
+        headers: record.headers().collect(),
+        leader_epoch: record.leader_epoch(),
     }
 }
 
 /// Milliseconds since the epoch.
-fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -17,6 +17,8 @@ pub(crate) struct View<'a> {
     pub(crate) value: Option<&'a [u8]>,
     /// Names, and values that may be null.
     pub(crate) headers: Vec<(&'a [u8], Option<&'a [u8]>)>,
+    /// The epoch of the partition's leader, where it is known.
+    pub(crate) leader_epoch: Option<i32>,
 }
 
 /// Appends a number in decimal.

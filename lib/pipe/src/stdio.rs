@@ -5,11 +5,12 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::exit::{Error, Result};
 
@@ -149,6 +150,22 @@ impl Output {
         Output { file, name: name.to_owned(), buffer, terminal }
     }
 
+    /// The same output, opened once more, when it is a pipe, so that a reader who is slow keeps
+    /// [`Output::offer`] from writing and not from returning. The pipe's other writers keep theirs
+    /// as it is. What is no pipe, or cannot be opened again, stays as it is.
+    #[must_use]
+    pub fn unblocked(mut self) -> Output {
+        let kind = rustix::fs::fstat(&self.file).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        if kind == Ok(FileType::Fifo) {
+            let path = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            if let Ok(again) = rustix::fs::open(path, flags, Mode::empty()) {
+                self.file = File::from(again);
+            }
+        }
+        self
+    }
+
     /// Whether it is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
@@ -188,20 +205,35 @@ impl Output {
         result.map_err(|error| self.failure(&error))
     }
 
-    /// Writes what waits from `written` on, which grows as it goes.
-    fn write_from(&mut self, written: &mut usize) -> io::Result<()> {
+    /// Writes what waits as far as that goes without waiting, which of an output that is not
+    /// [`Output::unblocked`] is all of it. Whether it was all.
+    ///
+    /// # Errors
+    /// As [`Output::flush`].
+    pub fn offer(&mut self) -> Result<bool> {
+        let mut written = 0;
+        let result = self.write_some(&mut written);
+        self.buffer.drain(..written);
+        result.map_err(|error| self.failure(&error))
+    }
+
+    fn write_some(&mut self, written: &mut usize) -> io::Result<bool> {
         while *written < self.buffer.len() {
             match self.file.write(&self.buffer[*written..]) {
                 Ok(bytes) => *written += bytes,
-                Err(error) => match error.kind() {
-                    ErrorKind::Interrupted => {}
-                    // Whoever handed us the pipe may have made it non-blocking.
-                    ErrorKind::WouldBlock => {
-                        wait_for(self.file.as_fd(), PollFlags::OUT, None)?;
-                    }
-                    _ => return Err(error),
-                },
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
             }
+        }
+        Ok(true)
+    }
+
+    /// Writes what waits from `written` on, which grows as it goes.
+    fn write_from(&mut self, written: &mut usize) -> io::Result<()> {
+        // Whoever handed us the pipe may have made it non-blocking.
+        while !self.write_some(written)? {
+            wait_for(self.file.as_fd(), PollFlags::OUT, None)?;
         }
         Ok(())
     }
@@ -211,6 +243,13 @@ impl Output {
             return Error::Closed;
         }
         Error::world(&self.name, reason(error))
+    }
+}
+
+/// To wait for its reader together with something else.
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -97,7 +97,7 @@ fn passes(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-fn unanswered(brokers: &str, troubles: &Troubles, error: &KafkaError) -> Error {
+pub(crate) fn unanswered(brokers: &str, troubles: &Troubles, error: &KafkaError) -> Error {
     match (troubles.last(), error.rdkafka_error_code()) {
         (Some((thing, reason)), _) => Error::world(thing, reason),
         // Nothing went wrong, and nothing came.

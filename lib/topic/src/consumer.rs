@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::env;
 use std::mem;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,10 +46,9 @@ const FETCHED_BYTES: usize = 1 << 20;
 const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Properties that a reader needs as they are, with what to use instead.
-const RESERVED: [(&str, &str); 4] = [
+const RESERVED: [(&str, &str); 3] = [
     ("enable.auto.offset.store", "offsets are stored when stdout has accepted the records"),
     ("enable.partition.eof", "is always on"),
-    ("auto.offset.reset", "use -o"),
     ("offset.store.method", "offsets are stored by the broker"),
 ];
 
@@ -65,6 +65,8 @@ pub struct Plan<'a> {
     pub group: Option<&'a str>,
     /// Whether the end of the partitions must be noticed at once.
     pub until_end: bool,
+    /// Whether partitions are read apart, each by [`Reader::batch_of`], and without a group.
+    pub apart: bool,
 }
 
 /// A change of what the group has given us.
@@ -88,6 +90,8 @@ pub struct Bounds {
 /// Reads topics. Partitions are spoken of by their index in [`Reader::partitions`].
 pub struct Reader {
     queue: Queue<Context>,
+    /// Whether each partition has a lane of the queue.
+    apart: bool,
     client: Arc<BaseConsumer<Context>>,
     space: Space,
     partitions: Vec<Partition>,
@@ -105,8 +109,8 @@ impl Reader {
     /// property is refused.
     pub fn open(plan: &Plan<'_>) -> Result<Reader> {
         for (key, instead) in RESERVED {
-            if plan.flags.property(key).is_some() {
-                return Err(Error::caller(format!("-X {key}"), instead));
+            if let Some(place) = config::place(plan.flags, key)? {
+                return Err(Error::caller(place, instead));
             }
         }
         let scout = Scout::send(plan)?;
@@ -116,11 +120,13 @@ impl Reader {
             Arc::new(client.map_err(|error| config::refusal(&error))?);
         let brokers = config.get("bootstrap.servers").unwrap_or_default();
         scout::partitions(&client, brokers, plan)?;
-        let queue = Queue::new(Arc::clone(&client), plan.group.is_some());
+        let lanes = if plan.apart { scout.partitions.len() } else { 1 };
+        let queue = Queue::new(Arc::clone(&client), plan.group.is_some(), lanes);
         let queue = queue.map_err(|error| Error::world("librdkafka", stdio::reason(&error)))?;
         client.context().troubles.release();
         Ok(Reader {
             queue,
+            apart: plan.apart,
             client,
             space: Space::default(),
             partitions: scout.partitions,
@@ -154,6 +160,21 @@ impl Reader {
         Ok(lows.into_iter().zip(highs).map(|(low, high)| Bounds { low, high }).collect())
     }
 
+    /// The first offsets of the partitions `at` whose records have the time `ms` (since the
+    /// epoch) or a later one; none where all are earlier.
+    ///
+    /// # Errors
+    /// When the broker does not say them.
+    pub fn since(&self, at: &[usize], ms: i64) -> Result<Vec<Option<i64>>> {
+        if at.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = self.list(at.iter().map(|&at| (at, Offset::Offset(ms))))?;
+        let list = self.client.offsets_for_times(list, PATIENCE);
+        let list = list.map_err(|error| Error::world(&self.partitions[at[0]], text(&error)))?;
+        self.known_offsets(at, &list)
+    }
+
     /// The group's stored offsets of the partitions `at`.
     ///
     /// # Errors
@@ -165,7 +186,12 @@ impl Reader {
         let list = self.list(at.iter().map(|&at| (at, Offset::Invalid)))?;
         let list = self.client.committed_offsets(list, PATIENCE);
         let list = list.map_err(|error| Error::world(self.group_thing(), text(&error)))?;
-        let stored = |&at: &usize| {
+        self.known_offsets(at, &list)
+    }
+
+    /// The offsets that `list` has of the partitions `at`.
+    fn known_offsets(&self, at: &[usize], list: &TopicPartitionList) -> Result<Vec<Option<i64>>> {
+        let offset = |&at: &usize| {
             let one = &self.partitions[at];
             let found = list.find_partition(&one.topic, one.number);
             match found.as_ref().map(|found| (found.error(), found.offset())) {
@@ -174,7 +200,7 @@ impl Reader {
                 _ => Ok(None),
             }
         };
-        at.iter().map(stored).collect()
+        at.iter().map(offset).collect()
     }
 
     /// Becomes a member of the group; a [`Change::Assigned`] follows.
@@ -196,7 +222,8 @@ impl Reader {
         if self.group.is_none() {
             for &(at, offset) in from {
                 let one = &self.partitions[at];
-                let started = self.queue.start(&one.topic, one.number, offset);
+                let lane = if self.apart { at } else { 0 };
+                let started = self.queue.start(&one.topic, one.number, offset, lane);
                 started.map_err(|code| Error::world(one, config::reason(code)))?;
             }
             return Ok(());
@@ -212,6 +239,26 @@ impl Reader {
             _ => self.client.assign(&list),
         };
         assigned.map_err(|error| Error::world(self.group_thing(), text(&error)))
+    }
+
+    /// Says at which offsets partitions that stay are read on after a change, before it is
+    /// answered by [`Reader::start`] or [`Reader::release`].
+    ///
+    /// librdkafka itself would go on one record too far: when a batch ends with the event that
+    /// nothing is behind it, that event moves the position as if it were a record, and a change of
+    /// the assignment makes it the place to fetch from.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a partition.
+    pub fn keep(&self, next: &[(usize, i64)]) -> Result<()> {
+        let stays = matches!(self.client.rebalance_protocol(), RebalanceProtocol::Cooperative);
+        if next.is_empty() || !stays {
+            return Ok(());
+        }
+        let list = self.list(next.iter().map(|&(at, offset)| (at, Offset::Offset(offset))))?;
+        // Not waited for: what is asked of a partition happens in the order of asking.
+        let kept = self.client.seek_partitions(list, Duration::ZERO);
+        kept.map(drop).map_err(|error| Error::world(self.group_thing(), text(&error)))
     }
 
     /// Gives partitions back to the group, after [`Change::Revoked`].
@@ -242,7 +289,12 @@ impl Reader {
 
     /// The records that have come, without waiting.
     pub fn batch(&mut self) -> Option<Batch<'_>> {
-        let messages = self.queue.take(BATCH, &mut self.space);
+        self.batch_of(0)
+    }
+
+    /// The records that have come of partition `at`, where partitions are read apart.
+    pub fn batch_of(&mut self, at: usize) -> Option<Batch<'_>> {
+        let messages = self.queue.take(BATCH, at, &mut self.space);
         (messages.len() > 0).then(|| Batch::new(messages, &self.partitions))
     }
 
@@ -252,7 +304,15 @@ impl Reader {
     /// # Errors
     /// When the system call fails.
     pub fn wait(&mut self, stop: &Stop, time: Option<Duration>) -> Result<()> {
-        listen(self.queue.bell(), Some(stop), time)
+        listen(self.queue.bell(), &[PollFd::new(stop, PollFlags::IN)], time)
+    }
+
+    /// Waits until `output` takes something, there may be a change or a batch, or `time` is over.
+    ///
+    /// # Errors
+    /// When the system call fails.
+    pub fn wait_for(&mut self, output: &impl AsFd, time: Duration) -> Result<()> {
+        listen(self.queue.bell(), &[PollFd::new(output, PollFlags::OUT)], Some(time))
     }
 
     /// The position behind everything handed out, transaction markers included.
@@ -316,7 +376,7 @@ impl Reader {
             if left.is_zero() {
                 return Err(Error::world(self.group_thing(), "commit: no answer"));
             }
-            listen(self.queue.bell(), None, Some(left))?;
+            listen(self.queue.bell(), &[], Some(left))?;
         }
     }
 
@@ -331,7 +391,7 @@ impl Reader {
             while !self.client.closed() {
                 // What fails now does so in a client that goes away anyway.
                 let _ = self.serve();
-                let heard = listen(self.queue.bell(), None, Some(Duration::from_millis(10)));
+                let heard = listen(self.queue.bell(), &[], Some(Duration::from_millis(10)));
                 if heard.is_err() || Instant::now() > deadline {
                     // The group hears nothing; dropped, the client would wait for it for ever.
                     mem::forget(self);
@@ -342,8 +402,12 @@ impl Reader {
         Ok(())
     }
 
-    /// Serves librdkafka's callbacks and takes what they left.
-    fn serve(&mut self) -> Result<()> {
+    /// Serves librdkafka's callbacks and keeps what they left for [`Reader::change`]. The group
+    /// takes a member for dead that does not come here or there for too long.
+    ///
+    /// # Errors
+    /// As [`Reader::change`].
+    pub fn serve(&mut self) -> Result<()> {
         // A poll takes one event at most, and the bell does not ring for those that are left.
         loop {
             match self.client.poll(Duration::ZERO) {
@@ -438,8 +502,12 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
         (true, false) => &[("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "1000")],
         (false, _) => &[],
     };
+    // With the newer protocol, the broker alone decides how long a session is.
+    let newer = config::asked(plan.flags, "group.protocol")?.as_deref() == Some("consumer");
+    let session = if newer { &[][..] } else { session };
     let mut config = config::client(plan.flags, &[&defaults, session].concat())?;
-    config.set("enable.auto.commit", "false");
+    // The program says where to begin and commits what it has passed on.
+    config.set("enable.auto.commit", "false").set("auto.offset.reset", "error");
     match plan.group {
         Some(group) => config.set("group.id", group),
         None => config.remove("group.id"),
@@ -447,18 +515,17 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
     Ok(config)
 }
 
-/// Waits for the bell, for `stop` or until `time` is over, and makes the bell silent.
-fn listen(bell: &mut Bell, stop: Option<&Stop>, time: Option<Duration>) -> Result<()> {
+/// Waits for the bell, for one of `others` or until `time` is over, and makes the bell silent.
+fn listen(bell: &mut Bell, others: &[PollFd<'_>], time: Option<Duration>) -> Result<()> {
     let failed = |error| Error::world("librdkafka", stdio::reason(&error));
     let time = time.map(|time| Timespec {
         tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: time.subsec_nanos().into(),
     });
     let ear = PollFd::new(bell, PollFlags::IN);
-    let polled = match stop {
-        Some(stop) => poll(&mut [ear, PollFd::new(stop, PollFlags::IN)], time.as_ref()),
-        None => poll(&mut [ear], time.as_ref()),
-    };
+    let mut ears: Vec<PollFd<'_>> = [&[ear], others].concat();
+    let polled = poll(&mut ears, time.as_ref());
+    drop(ears);
     match polled {
         Ok(_) | Err(rustix::io::Errno::INTR) => bell.silence().map_err(failed),
         Err(error) => Err(failed(error.into())),

@@ -14,6 +14,7 @@ pub mod flags;
 mod jaas;
 mod java;
 pub mod key;
+pub mod listing;
 pub mod mock;
 pub mod mould;
 mod native;

@@ -16,6 +16,7 @@ use std::os::unix::net::UnixStream;
 use std::ptr::{self, NonNull};
 use std::slice;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
@@ -51,6 +52,17 @@ pub(crate) fn positions<C: ConsumerContext>(
         sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
         code => Err(code.into()),
     }
+}
+
+/// The id of the cluster's controller, when it is known within `time`.
+pub(crate) fn controller<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    time: Duration,
+) -> Option<i32> {
+    let ms = c_int::try_from(time.as_millis()).unwrap_or(c_int::MAX);
+    // SAFETY: the client is live.
+    let id = unsafe { sys::rd_kafka_controllerid(client.client().native_ptr(), ms) };
+    (id >= 0).then_some(id)
 }
 
 /// The read end of a socket that librdkafka writes to when one of its queues is no longer empty.
@@ -126,7 +138,8 @@ impl Drop for Handle {
 pub(crate) struct Queue<C: ConsumerContext + 'static> {
     // Fields are dropped in this order: handles before the client that they belong to.
     topics: Vec<(CString, NonNull<sys::rd_kafka_topic_t>)>,
-    messages: Handle,
+    /// One for all partitions, or one for each.
+    messages: Vec<Handle>,
     events: Handle,
     bell: Bell,
     client: Arc<BaseConsumer<C>>,
@@ -143,30 +156,32 @@ impl<C: ConsumerContext> fmt::Debug for Queue<C> {
 }
 
 impl<C: ConsumerContext> Queue<C> {
-    /// A queue of `client`, which is a member of a group (`grouped`) or not.
-    pub(crate) fn new(client: Arc<BaseConsumer<C>>, grouped: bool) -> io::Result<Queue<C>> {
+    /// A queue of `client`, which is a member of a group (`grouped`) or not, with `lanes` for
+    /// messages, at least one.
+    pub(crate) fn new(
+        client: Arc<BaseConsumer<C>>,
+        grouped: bool,
+        lanes: usize,
+    ) -> io::Result<Queue<C>> {
         let bell = Bell::new()?;
         let native = client.client().native_ptr();
-        // SAFETY: the client is live. The queue that rdkafka polls is the group's or the main one.
-        let (messages, events) = unsafe {
-            let events = if grouped {
+        let missing = || io::Error::other("librdkafka has no queue for us");
+        // SAFETY: the client is live, and each handle is given back once. The queue that rdkafka
+        // polls is the group's or the main one.
+        let handle = |queue| NonNull::new(queue).map(Handle).ok_or_else(missing);
+        let messages =
+            (0..lanes.max(1)).map(|_| handle(unsafe { sys::rd_kafka_queue_new(native) }));
+        let messages: Vec<Handle> = messages.collect::<io::Result<_>>()?;
+        // SAFETY: as above.
+        let events = handle(unsafe {
+            if grouped {
                 sys::rd_kafka_queue_get_consumer(native)
             } else {
                 sys::rd_kafka_queue_get_main(native)
-            };
-            (NonNull::new(sys::rd_kafka_queue_new(native)), NonNull::new(events))
-        };
-        let (Some(messages), Some(events)) = (messages, events) else {
-            return Err(io::Error::other("librdkafka has no queue for us"));
-        };
-        let queue = Queue {
-            topics: Vec::new(),
-            messages: Handle(messages),
-            events: Handle(events),
-            bell,
-            client,
-        };
-        queue.messages.ring(&queue.bell);
+            }
+        })?;
+        let queue = Queue { topics: Vec::new(), messages, events, bell, client };
+        queue.messages.iter().for_each(|messages| messages.ring(&queue.bell));
         queue.events.ring(&queue.bell);
         Ok(queue)
     }
@@ -205,22 +220,23 @@ impl<C: ConsumerContext> Queue<C> {
             let queue = sys::rd_kafka_queue_get_partition(native, topic.as_ptr(), partition);
             let queue = NonNull::new(queue).ok_or(RDKafkaErrorCode::UnknownPartition)?;
             let queue = Handle(queue);
-            sys::rd_kafka_queue_forward(queue.as_ptr(), self.messages.as_ptr());
+            sys::rd_kafka_queue_forward(queue.as_ptr(), self.messages[0].as_ptr());
         }
         Ok(())
     }
 
-    /// Begins to fetch a partition from `offset` without any group.
+    /// Begins to fetch a partition from `offset` into `lane` without any group.
     pub(crate) fn start(
         &mut self,
         topic: &str,
         partition: i32,
         offset: i64,
+        lane: usize,
     ) -> Result<(), RDKafkaErrorCode> {
         let topic = self.topic(topic)?;
         // SAFETY: topic and queue are live.
         let code = unsafe {
-            let queue = self.messages.as_ptr();
+            let queue = self.messages[lane].as_ptr();
             match sys::rd_kafka_consume_start_queue(topic.as_ptr(), partition, offset, queue) {
                 0 => return Ok(()),
                 _ => sys::rd_kafka_last_error(),
@@ -244,17 +260,22 @@ impl<C: ConsumerContext> Queue<C> {
         Ok(topic)
     }
 
-    /// Takes what is there, at most `limit` messages, without waiting. The batch holds the queue,
-    /// because its messages belong to the client.
-    pub(crate) fn take<'a>(&'a mut self, limit: usize, space: &'a mut Space) -> Messages<'a> {
+    /// Takes what is in `lane`, at most `limit` messages, without waiting. The batch holds the
+    /// queue, because its messages belong to the client.
+    pub(crate) fn take<'a>(
+        &'a mut self,
+        limit: usize,
+        lane: usize,
+        space: &'a mut Space,
+    ) -> Messages<'a> {
         space.0.clear();
         space.0.reserve(limit);
         // SAFETY: the queue is live and the space has room for `limit` pointers, of which the
         // call fills as many as it says; a negative number is an error and fills none.
         unsafe {
             let pointers = space.0.as_mut_ptr();
-            let taken =
-                sys::rd_kafka_consume_batch_queue(self.messages.as_ptr(), 0, pointers, limit);
+            let queue = self.messages[lane].as_ptr();
+            let taken = sys::rd_kafka_consume_batch_queue(queue, 0, pointers, limit);
             space.0.set_len(usize::try_from(taken).unwrap_or(0));
         }
         Messages { space }
@@ -263,7 +284,7 @@ impl<C: ConsumerContext> Queue<C> {
 
 impl<C: ConsumerContext> Drop for Queue<C> {
     fn drop(&mut self) {
-        self.messages.hush();
+        self.messages.iter().for_each(Handle::hush);
         self.events.hush();
         for (_, topic) in &self.topics {
             // SAFETY: each topic was made once by `topic` and is given back once.
@@ -356,6 +377,13 @@ impl<'a> Message<'a> {
     pub(crate) fn value(self) -> Option<&'a [u8]> {
         // SAFETY: payload and length belong together and live as long as the message.
         unsafe { bytes(self.raw.payload, self.raw.len) }
+    }
+
+    /// The leader's epoch when the record was appended, where the broker said it.
+    pub(crate) fn leader_epoch(self) -> Option<i32> {
+        // SAFETY: the message is live.
+        let epoch = unsafe { sys::rd_kafka_message_leader_epoch(self.raw) };
+        (epoch >= 0).then_some(epoch)
     }
 
     /// Milliseconds since the epoch, and whether the broker set it when it appended the record.

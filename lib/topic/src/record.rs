@@ -154,6 +154,12 @@ impl<'a> Record<'a> {
         self.message.timestamp()
     }
 
+    /// The epoch of the partition's leader when it was appended, where the broker said it.
+    #[must_use]
+    pub fn leader_epoch(self) -> Option<i32> {
+        self.message.leader_epoch()
+    }
+
     /// Its headers in order: names, and values that may be null.
     pub fn headers(self) -> impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + use<'a> {
         self.message.headers()
