@@ -119,7 +119,7 @@ impl Sliding {
             self.members.changed(touch.id, place.from, touch.new_pane, of);
         }
         // No window with the pane ends before it does.
-        if touch.new_pane && self.due > place.to {
+        if touch.new_pane && self.due > place.to.saturating_add(1) {
             self.due = self.due.min(self.first_due(time, now));
         }
     }
