@@ -28,6 +28,7 @@ pub mod changes;
 pub mod cutter;
 pub mod engine;
 pub mod grid;
+pub mod head;
 pub mod intake;
 pub mod losses;
 pub mod output;
@@ -209,6 +210,11 @@ pub struct Args {
     /// Rows that -o spark shows of each time [default: 10]
     #[arg(long, value_name = "N", help_heading = "Output")]
     limit: Option<usize>,
+
+    /// Results begin a marked stream, as `kcons --marks` does: the stages that follow know what
+    /// time it is, and when a window has closed
+    #[arg(long, help_heading = "Output")]
+    marks: bool,
 
     /// Says nothing but failures and what did not count
     #[arg(short, long, help_heading = "Output")]
@@ -502,6 +508,10 @@ impl Args {
         let names = self.columns(window, query)?;
         let default = if terminal { OutputForm::Table } else { OutputForm::Json };
         let asked = self.output.unwrap_or(default);
+        if self.marks && (terminal || matches!(asked, OutputForm::Table | OutputForm::Spark)) {
+            let reason = "are for programs: not on a terminal, and not with -o table or spark";
+            return Err(Error::caller("--marks", reason));
+        }
         let form = match asked {
             OutputForm::Json => Form::Rows(Writer::new(form::Form::Json, &names)),
             OutputForm::Csv => Form::Rows(Writer::new(form::Form::Csv, &names)),
@@ -645,7 +655,11 @@ pub fn run(args: &Args) -> Result<Code> {
     let relief = Rc::clone(&stdout);
     out.relieve_by(move |bytes| write(&relief, bytes));
     let mut edge = Edge { stdout, files, quiet: args.quiet };
-    let result = copy(&mut stream, &mut stage, &mut out, &mut edge);
+    if args.marks {
+        stage.lead(now_ms(), &mut out);
+    }
+    let result = edge.drain(&mut out, &mut stage);
+    let result = result.and_then(|()| copy(&mut stream, &mut stage, &mut out, &mut edge));
     // What came before a failure is written all the same.
     let result = result.and_then(|()| stage.finish(now_ms(), &mut out));
     if let Some(abort) = result.as_ref().err().and_then(|error| Mark::abort("swin", error)) {

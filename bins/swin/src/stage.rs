@@ -14,6 +14,7 @@ use smallvec::SmallVec;
 
 use crate::batch::{self, Batch};
 use crate::engine::{Engine, Refusal};
+use crate::head::Head;
 use crate::intake::{Intake, Scratch, Taken};
 use crate::losses::{Keeping, Losses};
 use crate::output::Output;
@@ -70,6 +71,8 @@ pub struct Stage {
     intake: Option<Intake>,
     scratch: Scratch,
     course: Course,
+    /// Writes the marks of a stream that had none.
+    head: Option<Head>,
     /// The partition that rows come from, by the output's number.
     partition: usize,
     keeping: Keeping,
@@ -100,6 +103,7 @@ impl Stage {
             intake: None,
             scratch: Scratch::default(),
             course: Course::new("swin"),
+            head: None,
             partition: 0,
             keeping,
             losses,
@@ -107,29 +111,34 @@ impl Stage {
         }
     }
 
+    /// Begins a marked stream, for the stages that follow, when it is `now_ms`.
+    pub fn lead(&mut self, now_ms: i64, out: &mut Output) {
+        self.head = Some(Head::begin(now_ms, out));
+    }
+
     /// When something is due by the clock, unless rows come; milliseconds since the epoch.
     #[must_use]
     pub fn due(&self) -> Option<i64> {
-        match &self.job {
-            Job::Windows(engine) => engine.due(),
-            Job::Each(..) => None,
-        }
+        let windows = match &self.job {
+            Job::Windows(engine) if self.windows_go_by_clock() => engine.due(),
+            _ => None,
+        };
+        windows.into_iter().chain(self.head.map(Head::due)).min()
     }
 
-    /// Whether the clock of a plain stream has to be read: windows close by it, or it says what
-    /// is idle or ahead.
+    /// Whether the clock of a plain stream has to be read: windows close by it, it says what is
+    /// idle or ahead, or it is handed on.
     #[must_use]
     pub fn goes_by_clock(&self) -> bool {
-        match &self.job {
-            Job::Windows(engine) => {
-                let pace = engine.timeline().pace();
-                !self.course.is_marked()
-                    && (pace.delay_ms.is_none()
-                        || pace.idle_ms.is_some()
-                        || pace.future_ms.is_some())
-            }
-            Job::Each(..) => false,
-        }
+        self.head.is_some() || self.windows_go_by_clock()
+    }
+
+    fn windows_go_by_clock(&self) -> bool {
+        let Job::Windows(engine) = &self.job else { return false };
+        let pace = engine.timeline().pace();
+        let by_clock =
+            pace.delay_ms.is_none() || pace.idle_ms.is_some() || pace.future_ms.is_some();
+        by_clock && !self.course.is_marked()
     }
 
     /// Whether barriers cut the stream into epochs.
@@ -420,6 +429,18 @@ impl Stage {
     /// # Errors
     /// When a result has no value.
     pub fn tick(&mut self, ms: i64, out: &mut Output) -> Result<()> {
+        match self.head {
+            None => self.tick_windows(ms, out)?,
+            Some(_) if self.windows_go_by_clock() => self.act(ms, out)?,
+            Some(_) => {}
+        }
+        if let Some(head) = &mut self.head {
+            head.tick(ms, out);
+        }
+        Ok(())
+    }
+
+    fn tick_windows(&mut self, ms: i64, out: &mut Output) -> Result<()> {
         let Job::Windows(engine) = &mut self.job else { return Ok(()) };
         engine.tick(ms);
         tell_due(engine, out)
@@ -481,6 +502,10 @@ impl Stage {
         stages: &[String],
         out: &mut Output,
     ) -> Result<()> {
+        if self.head.is_some() {
+            let reason = "are in the stream already, and go on by themselves";
+            return Err(Error::caller("--marks", reason));
+        }
         out.write_marks();
         out.stream.mark(&self.course.open(epochs, tick_ms, stages));
         let Job::Windows(engine) = &mut self.job else { return Ok(()) };
@@ -557,7 +582,7 @@ impl Stage {
 
     /// It is `ms`, and the state is there.
     fn act(&mut self, ms: i64, out: &mut Output) -> Result<()> {
-        self.tick(ms, out)?;
+        self.tick_windows(ms, out)?;
         if let Job::Windows(engine) = &self.job
             && let Some(until) = engine.closed_until()
         {
@@ -638,6 +663,9 @@ impl Stage {
         }
         let absent = self.intake.iter().flat_map(Intake::absent);
         self.notes.extend(absent.map(|name| format!("{name}: it is NULL in every row")));
+        if let Some(head) = self.head {
+            head.end(out);
+        }
         Ok(code)
     }
 

@@ -26,7 +26,7 @@ pub struct Timeline {
     event: Option<Watermark>,
     /// What the clock said last.
     now: i64,
-    /// What it said when the last row came.
+    /// What it said when the last row came, or when the last partition became idle.
     last_row: i64,
     /// The watermark when the silence began.
     silent_from: i64,
@@ -132,7 +132,12 @@ impl Timeline {
     /// Leaves a partition out of the watermark, or takes it in again.
     pub fn set_idle(&mut self, partition: usize, idle: bool) {
         if let Some(watermark) = &mut self.event {
+            let was_idle = watermark.is_idle();
             watermark.set_idle(partition, idle);
+            if watermark.is_idle() && !was_idle {
+                // What was not idle until now was no silence.
+                self.last_row = self.last_row.max(self.now);
+            }
         }
         self.go_on();
     }
@@ -312,7 +317,9 @@ mod tests {
         timeline.tick(200);
         assert_eq!(timeline.now(), 7);
         timeline.set_idle(1, true);
-        timeline.tick(200);
+        timeline.tick(205);
+        assert_eq!(timeline.now(), 7, "only now the silence begins");
+        timeline.tick(300);
         assert_eq!(timeline.now(), 97);
     }
 

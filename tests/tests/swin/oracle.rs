@@ -110,7 +110,11 @@ impl Oracle {
                 self.go_on();
             }
             Event::Idle(partition) => {
+                let was_silent = self.is_silent();
                 self.partitions[*partition].idle = true;
+                if self.is_silent() && !was_silent {
+                    self.arrived = self.arrived.max(self.now);
+                }
                 self.move_time();
                 self.go_on();
             }
@@ -265,11 +269,14 @@ impl Oracle {
         }
     }
 
+    fn is_silent(&self) -> bool {
+        self.partitions.iter().all(|partition| partition.idle)
+    }
+
     /// When input has been silent for long, the watermark goes on at the pace of the ticks.
     fn go_on(&mut self) {
         let idle = self.job.idle.unwrap_or(IDLE_MS);
-        let silent = self.partitions.iter().all(|partition| partition.idle);
-        if self.job.delay.is_none() || !silent || self.watermark == NOT_YET {
+        if self.job.delay.is_none() || !self.is_silent() || self.watermark == NOT_YET {
             return;
         }
         let passed = self.now - self.arrived - idle;

@@ -193,8 +193,8 @@ fn early_results_stand_between_those_that_end_before_and_after_them() {
 fn silence_moves_time_and_rows_ahead_do_not() {
     let tumble = job(Windows::Hop { size: 100, step: 100, from_start: false });
     let idle = Job { idle: Some(200), ..tumble.clone() };
-    // The silence began at tick 0: at tick 300 the watermark is 1050 + 100.
-    let text = "k 1000, k 1050, tick 100, idle, tick 200, tick 300, k 1060";
+    // The silence began at tick 100: at tick 400 the watermark is 1050 + 100.
+    let text = "k 1000, k 1050, tick 100, idle, tick 200, tick 300, tick 400, k 1060";
     let expected = "1000 1100 k 2; late 1, outside 0";
     assert_eq!(told(&idle, text), expected);
     assert_eq!(told(&tumble, text), "1000 1100 k 3; late 0, outside 0");
