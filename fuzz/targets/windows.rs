@@ -238,8 +238,10 @@ impl Rows {
         let (mut rest, mut number) = (bytes.as_slice(), self.first.take().unwrap_or_default());
         let mut numbers = Vec::new();
         while let Some(length) = rest.iter().position(|&byte| byte == b'\n') {
-            let mut batch = Batch::new(&mut numbers, stage.plain_numbers());
-            while let Some(length) = stage.read_plain(rest, b'\n', &mut batch) {
+            let mut batch = Batch::new(&mut numbers, stage.plain_numbers().unwrap_or_default());
+            while stage.plain_numbers().is_some()
+                && let Some(length) = stage.read_plain(rest, b'\n', &mut batch)
+            {
                 rest = &rest[length + 1..];
             }
             if batch.is_empty() {

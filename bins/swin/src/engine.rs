@@ -658,7 +658,7 @@ impl Engine {
         aggregates: Option<Vec<Aggregate>>,
     ) -> Result<(), Unfit> {
         // Windows over time find their panes by time, the others by key.
-        let timed = matches!(self.kind, Kind::Sliding(_) | Kind::Cumulating(_) | Kind::Running(_));
+        let timed = self.finds_by_time;
         let restored = self.store.restore((partition, key), slot, (flag, timed), aggregates);
         let (id, group) = restored.map_err(|full| Unfit::Full(full.to_string()))?;
         match (&mut self.kind, slot, group) {

@@ -19,6 +19,7 @@ use row::form::{self, Writer};
 use row::schema::{self, Separator};
 use row::table::Table;
 use row::time::Stamp;
+use row::value::Number;
 use row::{bad, sql, time};
 
 pub mod aggregate;
@@ -687,18 +688,14 @@ fn write(stdout: &RefCell<stdio::Output>, bytes: &mut Vec<u8>) -> Result<()> {
 
 /// Feeds the stage until the input ends.
 fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edge) -> Result<()> {
+    let mut numbers = Vec::new();
     loop {
         if stage.goes_by_clock() {
             stage.tick(now_ms(), out)?;
         }
         let mut ahead = 0;
-        let mut numbers = Vec::new();
         loop {
-            let mut batch = Batch::new(&mut numbers, stage.plain_numbers());
-            let number = stream.number() + 1;
-            stream.offer(|rest, delimiter| stage.read_plain(rest, delimiter, &mut batch));
-            if !batch.is_empty() {
-                stage.take_plain(number, &mut batch, out)?;
+            if take_plain(stream, stage, &mut numbers, out)? {
                 if out.stream.bytes.len() >= stdio::OUTPUT_BYTES {
                     edge.drain(out, stage)?;
                 }
@@ -732,6 +729,24 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
             return Ok(());
         }
     }
+}
+
+/// Feeds the stage the lines that come next and are plain; returns whether there were any.
+fn take_plain(
+    stream: &mut Stream,
+    stage: &mut Stage,
+    numbers: &mut Vec<Number>,
+    out: &mut Output,
+) -> Result<bool> {
+    let Some(width) = stage.plain_numbers() else { return Ok(false) };
+    let mut batch = Batch::new(numbers, width);
+    let number = stream.number() + 1;
+    stream.offer(|rest, delimiter| stage.read_plain(rest, delimiter, &mut batch));
+    if batch.is_empty() {
+        return Ok(false);
+    }
+    stage.take_plain(number, &mut batch, out)?;
+    Ok(true)
 }
 
 /// Where all goes that comes out.

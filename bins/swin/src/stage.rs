@@ -227,10 +227,13 @@ impl Stage {
         }
     }
 
-    /// How many numbers a plain line has.
+    /// How many numbers a plain line has; `None` when none is plain to what is asked.
     #[must_use]
-    pub fn plain_numbers(&self) -> usize {
-        self.intake.as_ref().and_then(Intake::plain_numbers).unwrap_or_default()
+    pub fn plain_numbers(&self) -> Option<usize> {
+        match (&self.job, &self.intake) {
+            (Job::Windows(_), Some(intake)) => intake.plain_numbers(),
+            _ => None,
+        }
     }
 
     /// Reads the line that `rest` begins with and `delimiter` ends, if it is as nearly all are and
@@ -739,7 +742,8 @@ mod tests {
         let bytes: Vec<u8> = lines.iter().flat_map(|line| [line, &b"\n"[..]].concat()).collect();
         let (mut rest, mut number, mut numbers) = (&bytes[..], 0, Vec::new());
         while !rest.is_empty() {
-            let mut batch = Batch::new(&mut numbers, stage.plain_numbers());
+            let width = stage.plain_numbers();
+            let mut batch = Batch::new(&mut numbers, width.unwrap_or_default());
             while plainly && let Some(length) = stage.read_plain(rest, b'\n', &mut batch) {
                 rest = &rest[length + 1..];
             }

@@ -385,8 +385,7 @@ impl Store {
         };
         let groups: SmallVec<[Group; 32]> =
             hashes.iter().filter_map(newest).map(|(_, group)| group).collect();
-        let cells = groups.iter().flat_map(|&group| self.groups.get(group));
-        black_box(cells.filter(|cell| cell.is_zero()).count());
+        self.groups.read(&groups);
     }
 
     /// Finds the keys of rows to come, side by side, and reads what they will change.
@@ -403,9 +402,7 @@ impl Store {
         for (row, group) in rows.iter().zip(&mut groups) {
             *group = row.id.map_or(NONE, |id| self.entries[id as usize].newest_group);
         }
-        let known = groups.iter().filter(|&&group| group != NONE);
-        let cells = known.flat_map(|&group| self.groups.get(group));
-        black_box(cells.filter(|cell| cell.is_zero()).count());
+        self.groups.read(&groups);
     }
 
     /// How many input partitions have had keys, at least.
@@ -462,11 +459,10 @@ impl Store {
     }
 
     /// Finds the aggregates of `key` in `pane`, which will change now, if that is its newest pane
-    /// or had a row lately.
-    /// `id` is the number that the key had a while ago, if that is known.
+    /// or had a row lately. `id` is the number that the key had a while ago, if that is known.
     ///
     /// # Errors
-    /// When it is another; holds the number of the key, when it has one.
+    /// When it is neither; holds the number of the key, when it has one.
     #[inline]
     pub fn touch_newest(
         &mut self,
@@ -485,7 +481,8 @@ impl Store {
         Ok((id, group))
     }
 
-    /// Whether a number is that of this key of a partition, or was when it was given up.
+    /// Whether a number is that of this key of a partition. The entry of a key that is gone has
+    /// its bytes still, but no pane.
     #[inline]
     fn has_name(&self, id: Id, partition: usize, key: Key<'_>) -> bool {
         let entry = &self.entries[id as usize];
@@ -558,8 +555,9 @@ impl Store {
 
     #[cold]
     fn insert(&mut self, hash: u32, partition: usize, key: Key<'_>) -> Result<Id, Full> {
-        let full = self.bytes() >= self.limits.bytes && self.free.is_empty();
-        if full || self.keys() + self.spare_count >= self.limits.keys {
+        // Where one key more is too much, those go first that have nothing.
+        let more = self.bytes() + ENTRY_BYTES + key.rest().len() + self.groups.group_bytes;
+        if more > self.limits.bytes || self.keys() + self.spare_count >= self.limits.keys {
             self.forget_spare();
         }
         if self.keys() >= self.limits.keys {
@@ -1001,6 +999,13 @@ impl Groups {
         &self.cells[group as usize * width..][..width]
     }
 
+    /// Reads groups side by side, but [`NONE`], so that they are near when they are changed.
+    fn read(&self, groups: &[Group]) {
+        let known = groups.iter().filter(|&&group| group != NONE);
+        let cells = known.flat_map(|&group| self.get(group));
+        black_box(cells.filter(|cell| cell.is_zero()).count());
+    }
+
     /// The aggregates of a group, to be changed.
     #[inline]
     pub fn get_mut(&mut self, group: Group) -> &mut [Aggregate] {
@@ -1113,5 +1118,25 @@ mod tests {
         assert_eq!(window(&mut store, b"l", 2), (0, true), "in the place of the other");
         assert_eq!((store.keys(), store.ids().count()), (0, 1));
         assert!(store.find(0, Key::new(b"k")).is_none());
+    }
+
+    #[test]
+    fn keys_without_rows_make_room_for_others() {
+        let keys = |pane: Pane| (0..100).map(move |key| format!("{pane} {key}").into_bytes());
+        let fill = |store: &mut Store, pane: Pane| {
+            for key in keys(pane) {
+                store.touch(0, (Key::new(&key), None), pane)?;
+            }
+            Ok::<usize, Full>(store.bytes())
+        };
+        let count = || vec![Aggregate::Count(0)];
+        let mut store = Store::new(count(), Limits { keys: 100, bytes: usize::MAX });
+        let bytes = fill(&mut store, 0).expect("no limit");
+        let mut store = Store::new(count(), Limits { keys: 1000, bytes });
+        for pane in 0..3 {
+            assert!(fill(&mut store, pane).is_ok(), "what one window takes");
+            let (_, taken) = store.take_pane(pane + 1).expect("a pane");
+            store.let_all_go(pane, &taken);
+        }
     }
 }

@@ -118,15 +118,15 @@ impl Lines {
     }
 
     /// Offers the bytes that are in the buffer from the next line on, as long as `take` takes that
-    /// line: it returns how many bytes the line has, without the delimiter that follows.
+    /// line: it returns how many bytes the line has, without the delimiter that follows, and has
+    /// it then for good. It sees no more than a line within the limit may have.
     #[inline]
     pub fn offer<'a>(&'a mut self, mut take: impl FnMut(&'a [u8], u8) -> Option<usize>) {
         // An over-long line's rest is not a line.
         let end = if self.skipped > 0 { self.start } else { self.end };
+        let seen_max = self.line_bytes_max.saturating_add(1);
         let mut rest = &self.buffer[self.start..end];
-        while let Some(length) = take(rest, self.delimiter)
-            && length <= self.line_bytes_max
-        {
+        while let Some(length) = take(&rest[..rest.len().min(seen_max)], self.delimiter) {
             rest = &rest[length + 1..];
             self.number += 1;
         }

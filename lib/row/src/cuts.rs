@@ -6,6 +6,9 @@ use wide::u8x16;
 /// The longest line whose [`Cuts`] are found at once.
 pub(crate) const BYTES_MAX: usize = 64;
 
+/// Bytes of [`Cuts::in_head`].
+pub(crate) const HEAD_BYTES: usize = 32;
+
 /// The places of a byte in a line, the first one first.
 #[derive(Clone, Debug)]
 pub(crate) struct Cuts(u64);
@@ -27,9 +30,9 @@ impl Cuts {
         Cuts(all)
     }
 
-    /// The places of `byte` among `bytes`.
+    /// The places of `byte` among the first bytes of lines.
     #[inline]
-    pub(crate) fn in_half(bytes: &[u8; BYTES_MAX / 2], byte: u8) -> Cuts {
+    pub(crate) fn in_head(bytes: &[u8; HEAD_BYTES], byte: u8) -> Cuts {
         let [low, high] = bytes.as_chunks().0 else { return Cuts(0) };
         Cuts(places(low, byte) | places(high, byte) << 16)
     }

@@ -1,5 +1,6 @@
-//! Lines as nearly all are: short, with numbers of a few digits. They are read in one pass that
-//! keeps nothing of a field but its value; whatever looks unusual is left to [`crate::field`].
+//! Lines as nearly all are: of at most 31 bytes, with numbers of a few digits. They are read in one
+//! pass that keeps nothing of a field but its value; whatever looks unusual is left to
+//! [`crate::field`].
 
 use crate::cuts::Cuts;
 use crate::key::Key;
@@ -46,9 +47,10 @@ impl Plain {
         delimiter: u8,
         numbers: &mut [Number],
     ) -> Option<Line<'l>> {
+        // All that is looked for stands in these bytes, also what ends the line.
         let head = rest.first_chunk()?;
-        let bytes = &rest[..Cuts::in_half(head, delimiter).next()?];
-        let mut cuts = Cuts::in_half(head, self.separator).before(bytes.len());
+        let bytes = &rest[..Cuts::in_head(head, delimiter).next()?];
+        let mut cuts = Cuts::in_head(head, self.separator).before(bytes.len());
         if self.csv && is_csv(bytes) {
             return None;
         }
