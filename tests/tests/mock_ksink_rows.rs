@@ -1,10 +1,13 @@
 //! ksink on a mock broker: what fields and envelopes say of records, and dead letters.
 
 use std::fs;
+use std::process::Command;
+use std::time::Duration;
 
 use kpipe_tests::broker::{Broker, Record};
 use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
+use kpipe_tests::wait;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 const OPEN: &str =
@@ -236,7 +239,7 @@ fn a_record_that_the_broker_refuses_is_among_the_dead_letters_while_the_pipe_is_
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_RECORD;
     broker.cluster().request_errors(RDKafkaApiKey::Produce, &[error]);
     ksink.send("b\n");
-    kpipe_tests::wait::until("the letter", || broker.values("dead") == [b"b"]);
+    wait::until("the letter", || broker.values("dead") == [b"b"]);
     // The letter of the next one fails too: then nothing is hidden.
     broker.cluster().request_errors(RDKafkaApiKey::Produce, &[error, error]);
     ksink.send("c\n");
@@ -301,4 +304,31 @@ fn properties_come_from_a_file_and_from_the_command_line() {
     assert_eq!(broker.values("t"), [row.as_bytes()]);
     let ended = ksink(&broker, &["-t", "t", "-X", "transactional.id=a"]).end();
     assert_eq!(ended.code(), Some(2), "{}", ended.stderr);
+}
+
+#[test]
+fn a_reader_of_the_dead_letters_who_leaves_is_no_success() {
+    let broker = Broker::with("t", 1);
+    let line = "ksink -b \"$0\" -t t -K : --tee --dead-letter >(head -n 1 >&2)";
+    let mut command = Command::new("bash");
+    command.args(["-c", line, &broker.address()]);
+    let mut ksink = Live::command(command);
+    ksink.send("x\nk:1\n");
+    assert_eq!(ksink.line(), "k:1");
+    // Until head has gone, letters still go into its pipe.
+    wait::pass(Duration::from_secs(1));
+    ksink.send("y\n");
+    let ended = ksink.end();
+    failed(&ended, 1, "--dead-letter: its reader has left");
+    assert!(ended.stderr.contains("\"row_b64\":\"eA==\""), "{}", ended.stderr);
+}
+
+#[test]
+fn a_broker_that_is_away_is_no_reason_to_put_rows_aside() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let dead = dead_in(&folder);
+    let args = ["-b", "127.0.0.1:1", "-q", "--topic-field", "$1", "--dead-letter", &dead];
+    let ended = Run::of("ksink").args(args).input("t,1\nu,2\n").end();
+    failed(&ended, 1, "127.0.0.1:1: Connection refused");
+    assert_eq!(fs::read_to_string(&dead).expect("letters"), "");
 }

@@ -231,7 +231,7 @@ impl Mailbox {
         match self {
             Mailbox::File(output) => {
                 letter.write(output.buffer());
-                output.spill()
+                output.spill().map_err(left)
             }
             Mailbox::Topic { topic, record_bytes_max, drafts, reasons } => {
                 let mut pen = drafts.begin(LETTER + number);
@@ -241,6 +241,14 @@ impl Mailbox {
                 reasons.insert(LETTER + number, letter.reason.to_owned());
                 Ok(())
             }
+        }
+    }
+
+    /// Writes what has not reached the file.
+    fn flush(&mut self) -> Result<()> {
+        match self {
+            Mailbox::File(output) => output.flush().map_err(left),
+            Mailbox::Topic { .. } => Ok(()),
         }
     }
 
@@ -283,13 +291,21 @@ impl Reports for Ledger {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if let Some(Letters { mailbox: Mailbox::File(output), .. }) = &mut self.letters {
-            output.flush()?;
+        if let Some(letters) = &mut self.letters {
+            letters.mailbox.flush()?;
         }
         let Some((_, output)) = &mut self.tee else { return Ok(()) };
         let flushed = output.flush();
         self.passed(flushed)
     }
+}
+
+/// Who reads the dead letters may not leave while there are some, as a reader of stdout may.
+fn left(error: Error) -> Error {
+    if error == Error::Closed {
+        return Error::world("--dead-letter", "its reader has left");
+    }
+    error
 }
 
 /// The name of lines in messages.
