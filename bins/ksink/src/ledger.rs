@@ -101,7 +101,8 @@ impl Ledger {
         matches!(self.letters, Some(Letters { mailbox: Mailbox::Topic { .. }, .. }))
     }
 
-    /// Keeps a line that may have to be put aside.
+    /// Keeps a line that may have to be put aside. One that never is a record, as the header is,
+    /// stays to the end.
     pub fn keep(&mut self, number: u64, line: &[u8], position: Option<Position>) {
         if let Some(letters) = &mut self.letters {
             letters.kept.keep(number, line, position);

@@ -108,9 +108,12 @@ pub struct Args {
     keys: KeyOptions,
 }
 
-/// What fields and envelopes say of a record.
+/// What lines are, and what their fields say of a record.
 #[derive(clap::Args, Clone, Debug)]
 struct FieldOptions {
+    /// Lines that start with RS are data, not marks
+    #[arg(long)]
+    plain: bool,
     /// Lines are envelopes as kcons -J writes them: topic (unless -t names one), timestamp, key,
     /// value and headers are theirs
     #[arg(short = 'J', long = "envelope", conflicts_with_all = ["key_separator", "key_field",
@@ -223,7 +226,7 @@ impl Sink<'_> {
         let growth = if self.args.fields.envelope { ENVELOPE_GROWTH } else { 1 };
         let line_bytes_max = self.producer.record_bytes_max().saturating_mul(growth);
         let lines = Lines::new(Input::stdin()?, b'\n', line_bytes_max);
-        let mut stream = Stream::new(lines, false);
+        let mut stream = Stream::new(lines, self.args.fields.plain);
         let time = self.ledger.has_mail().then_some(LETTER_WAIT);
         loop {
             let taken = self.take(&mut stream);
