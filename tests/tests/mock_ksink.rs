@@ -59,6 +59,13 @@ fn marks_are_taken_out_and_stuffing_off() {
 }
 
 #[test]
+fn marks_are_lines_when_it_is_said_that_there_are_none() {
+    let broker = Broker::with("t", 1);
+    let _ = ksink(&broker, &["--plain"]).input(format!("{OPEN}\x1e\x1e\n")).end().done();
+    assert_eq!(broker.values("t"), [OPEN.trim_end().as_bytes(), b"\x1e\x1e"]);
+}
+
+#[test]
 fn a_line_is_on_its_way_while_the_pipe_stays_open() {
     let broker = Broker::with("t", 1);
     let mut ksink = live(&broker, &["--tee"]);

@@ -371,6 +371,7 @@ fn work(args: &Args, reader: Option<Reader>) -> Result<Work<'_>> {
             key: args.keys.fields().to_vec(),
             headers: fields.header_field.clone(),
             timestamp: fields.timestamp_field.clone(),
+            topic: None,
         };
         maker::Form::Rows(Box::new(Rows::new(args.keys.rows().clone(), columns)))
     } else {

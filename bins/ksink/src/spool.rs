@@ -33,10 +33,11 @@ impl Spool {
         self.bytes.len()
     }
 
-    /// The lines with their numbers, in order.
-    pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let mut start = 0;
-        self.lines.iter().map(move |&(number, end)| {
+    /// The lines from number `first` on, with their numbers, in order.
+    pub fn lines_from(&self, first: u64) -> impl Iterator<Item = (u64, &[u8])> {
+        let at = self.lines.partition_point(|&(number, _)| number < first);
+        let mut start = at.checked_sub(1).map_or(0, |before| self.lines[before].1);
+        self.lines[at..].iter().map(move |&(number, end)| {
             let line = &self.bytes[start..end];
             start = end;
             (number, line)
@@ -60,10 +61,14 @@ mod tests {
         for (number, line) in [(3, &b"a"[..]), (4, b""), (9, b"bc\0")] {
             spool.push(number, line);
         }
-        let lines: Vec<_> = spool.lines().collect();
+        let lines: Vec<_> = spool.lines_from(0).collect();
         assert_eq!(lines, [(3, &b"a"[..]), (4, b""), (9, b"bc\0")]);
+        for first in [4, 5, 10] {
+            let rest = lines.iter().filter(|(number, _)| *number >= first).copied();
+            assert!(spool.lines_from(first).eq(rest), "{first}");
+        }
         assert_eq!((spool.len(), spool.bytes()), (3, 4));
         spool.clear();
-        assert!(spool.is_empty() && spool.lines().next().is_none());
+        assert!(spool.is_empty() && spool.lines_from(0).next().is_none());
     }
 }

@@ -43,6 +43,12 @@ impl Drafts {
         self.done.clear();
     }
 
+    /// Whether no record is done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.done.is_empty()
+    }
+
     /// Begins the record called `number`.
     pub fn begin(&mut self, number: u64) -> Pen<'_> {
         // What a record that was given up has left.

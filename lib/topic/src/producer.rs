@@ -255,7 +255,8 @@ impl Producer {
     }
 
     /// Opens another topic, and says how many partitions it has. [`Record::topic`] is the number
-    /// of topics that were opened before it.
+    /// of topics that were opened before it; one that cannot be opened is none. What becomes of
+    /// records meanwhile is not told: [`Producer::settle`] comes first.
     ///
     /// # Errors
     /// When no broker answers in time, or there is no such topic.
@@ -263,9 +264,9 @@ impl Producer {
         if let Some(shape) = self.create {
             creation::create(&self.config, topic, shape)?;
         }
-        self.client.open_topic(topic).map_err(|error| Error::world(topic, error))?;
         let patience = self.start_patience;
         let count = creation::partitions(&self.client, &self.brokers, topic, patience)?;
+        self.client.open_topic(topic).map_err(|error| Error::world(topic, error))?;
         self.client.client().context().0.release();
         Ok(count)
     }

@@ -17,6 +17,8 @@ pub struct Columns {
     pub headers: Vec<String>,
     /// The time.
     pub timestamp: Option<String>,
+    /// The name of the topic, which [`Rows::topic`] tells.
+    pub topic: Option<String>,
 }
 
 /// Makes records of rows.
@@ -28,6 +30,8 @@ pub struct Rows {
     /// Known from the first line on.
     reader: Option<(Reader, Slots)>,
     scratch: Vec<u8>,
+    /// What the last row says of its topic.
+    topic: Option<String>,
 }
 
 /// The places of the columns.
@@ -36,6 +40,7 @@ struct Slots {
     key: Vec<u16>,
     headers: Vec<u16>,
     timestamp: Option<u16>,
+    topic: Option<u16>,
 }
 
 /// Why a line is no record.
@@ -52,12 +57,18 @@ impl Rows {
     #[must_use]
     pub fn new(options: Options, columns: Columns) -> Rows {
         let clock = Clock::new(Format::Auto, jiff::tz::TimeZone::UTC);
-        Rows { options, columns, clock, reader: None, scratch: Vec::new() }
+        Rows { options, columns, clock, reader: None, scratch: Vec::new(), topic: None }
     }
 
     /// The next line is the first of another input, which may have a header of its own.
     pub fn restart(&mut self) {
         self.reader = None;
+    }
+
+    /// The topic that the last row names, if it does.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.topic.as_deref()
     }
 
     /// Writes what the fields of `line` say; false when it is the header and no row.
@@ -72,7 +83,17 @@ impl Rows {
         let row = reader.read(line).map_err(|bad| Refusal::Row(bad.to_string()))?;
         if let Some(slot) = slots.timestamp {
             let ms = self.clock.read(&row.field(slot));
-            pen.timestamp(Some(ms.map_err(|shown| Refusal::Row(format!("not a time: {shown}")))?));
+            let ms = ms.map_err(|shown| Refusal::Row(format!("not a time: {shown}")))?;
+            // librdkafka takes 0 for now, and Kafka knows nothing before.
+            if ms <= 0 {
+                let reason = format!("not a time of a record: {ms} ms since 1970");
+                return Err(Refusal::Row(reason));
+            }
+            pen.timestamp(Some(ms));
+        }
+        if let Some(slot) = slots.topic {
+            let name = text(&row.field(slot), &mut self.scratch);
+            self.topic = name.map(|name| String::from_utf8_lossy(name).into_owned());
         }
         for (name, &slot) in self.columns.headers.iter().zip(&slots.headers) {
             let value = row.field(slot);
@@ -102,6 +123,7 @@ impl Rows {
             key: slots("--key-field", &self.columns.key)?,
             headers: slots("--header-field", &self.columns.headers)?,
             timestamp: slots("--timestamp-field", self.columns.timestamp.as_slice())?.pop(),
+            topic: slots("--topic-field", self.columns.topic.as_slice())?.pop(),
         };
         self.reader = Some((reader, slots));
         Ok(header)
@@ -139,14 +161,16 @@ mod tests {
             key: vec!["user".to_owned(), "page".to_owned()],
             headers: vec!["user".to_owned(), "page".to_owned()],
             timestamp: Some("at".to_owned()),
+            topic: None,
         };
         let mut rows = Rows::new(Options { names, ..Options::default() }, columns);
         let mut drafts = Drafts::default();
         let mut pen = drafts.begin(1);
         assert_eq!(rows.write(b"1700000000000,ann,", &mut pen), Ok(true));
         pen.done();
-        let mut pen = drafts.begin(2);
-        assert!(matches!(rows.write(b"soon,bob,p1", &mut pen), Err(Refusal::Row(_))));
+        for bad in [&b"soon,bob,p1"[..], b",bob,p1", b"0,bob,p1", b"-5,bob,p1"] {
+            assert!(matches!(rows.write(bad, &mut drafts.begin(2)), Err(Refusal::Row(_))));
+        }
         let headers = drafts.headers();
         let records = drafts.records(&headers[..2]);
         let [record] = records[..] else { panic!("one record") };
@@ -154,6 +178,18 @@ mod tests {
         assert_eq!(record.timestamp, Some(1_700_000_000_000));
         let pairs: Vec<_> = record.headers.iter().map(|one| (one.name, one.value)).collect();
         assert_eq!(pairs, [(&b"user"[..], Some(&b"ann"[..])), (b"page", None)]);
+    }
+
+    #[test]
+    fn a_row_names_its_topic() {
+        let columns = Columns { topic: Some("$2".to_owned()), ..Columns::default() };
+        let mut rows = Rows::new(Options::default(), columns);
+        let mut drafts = Drafts::default();
+        let topics = [(&b"a,t"[..], Some("t")), (b"b,", None), (b"c,u", Some("u"))];
+        for (line, topic) in topics {
+            assert_eq!(rows.write(line, &mut drafts.begin(1)), Ok(true));
+            assert_eq!(rows.topic(), topic);
+        }
     }
 
     #[test]

@@ -1,0 +1,316 @@
+//! What is told of the records: failures on stderr or as dead letters, with --tee the lines of
+//! the others on stdout.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::mem;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use pipe::exit::{Error, Result, say};
+use pipe::mark::DeadLetter;
+use pipe::stdio::{Output, reason};
+use topic::draft::Drafts;
+use topic::producer::{Receipt, Record, Reports};
+
+use crate::letters::{Kept, Letter, Place};
+use crate::position::Position;
+use crate::tee::Tee;
+
+/// Added to the number of a line, it is that of the line's dead letter.
+const LETTER: u64 = 1 << 63;
+
+/// Who tells.
+#[derive(Debug)]
+pub struct Ledger {
+    /// `None` without --tee, and when nobody reads it any more: producing goes on.
+    tee: Option<(Tee, Output)>,
+    letters: Option<Letters>,
+    /// Lines that are in no topic.
+    dead: u64,
+    /// Letters that are nowhere.
+    lost: u64,
+    /// Rows that stages before found bad, and late.
+    stages: [u64; 2],
+}
+
+/// Dead letters and where they go.
+#[derive(Debug)]
+struct Letters {
+    kept: Kept,
+    place: Place,
+    mailbox: Mailbox,
+}
+
+/// What takes dead letters.
+#[derive(Debug)]
+enum Mailbox {
+    File(Output),
+    Topic {
+        /// The topic's number.
+        topic: usize,
+        record_bytes_max: usize,
+        /// Letters that are not yet given to the producer.
+        drafts: Drafts,
+        /// Why each was written that is not in its topic yet.
+        reasons: HashMap<u64, String>,
+    },
+}
+
+impl Ledger {
+    /// A ledger that passes lines on to stdout when it is asked to `tee`.
+    ///
+    /// # Errors
+    /// When stdout is not there.
+    pub fn new(tee: bool) -> Result<Ledger> {
+        let output = tee.then(Output::stdout).transpose()?;
+        let tee = output.map(|output| (Tee::default(), output));
+        Ok(Ledger { tee, letters: None, dead: 0, lost: 0, stages: [0; 2] })
+    }
+
+    /// Dead letters go to `place`; to a topic as records of at most so many bytes.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn open(&mut self, place: &Place, (topic, record_bytes_max): (usize, usize)) -> Result<()> {
+        let mailbox = match place {
+            Place::File(path) => {
+                // What an earlier run has put aside stays.
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                let file = file.map_err(|error| Error::world(path.display(), reason(&error)))?;
+                Mailbox::File(Output::over(file, &path.display().to_string()))
+            }
+            Place::Topic(_) => {
+                let (drafts, reasons) = (Drafts::default(), HashMap::new());
+                Mailbox::Topic { topic, record_bytes_max, drafts, reasons }
+            }
+        };
+        self.letters = Some(Letters { kept: Kept::default(), place: place.clone(), mailbox });
+        Ok(())
+    }
+
+    /// Whether what fails is put aside, so that the rest may go on.
+    #[must_use]
+    pub fn keeps_letters(&self) -> bool {
+        self.letters.is_some()
+    }
+
+    /// Whether letters are given to the producer, by [`Ledger::mail`].
+    #[must_use]
+    pub fn has_mail(&self) -> bool {
+        matches!(self.letters, Some(Letters { mailbox: Mailbox::Topic { .. }, .. }))
+    }
+
+    /// Keeps a line that may have to be put aside. One that never is a record, as the header is,
+    /// stays to the end.
+    pub fn keep(&mut self, number: u64, line: &[u8], position: Option<Position>) {
+        if let Some(letters) = &mut self.letters {
+            letters.kept.keep(number, line, position);
+        }
+    }
+
+    /// Hears which of `lines` became records and are about to be produced.
+    pub fn expect<'l>(
+        &mut self,
+        records: &[Record<'_>],
+        mut lines: impl Iterator<Item = (u64, &'l [u8])>,
+    ) {
+        let Some((tee, _)) = &mut self.tee else { return };
+        for record in records {
+            // Between the records there may be a header line.
+            if let Some((number, line)) = lines.find(|(number, _)| *number == record.number) {
+                tee.push(number, line);
+            }
+        }
+    }
+
+    /// Bytes that wait for an acknowledgement before they go to stdout.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.tee.as_ref().map_or(0, |(tee, _)| tee.bytes())
+    }
+
+    /// A line is no record: it is put aside, when lines are.
+    ///
+    /// # Errors
+    /// When the file of dead letters cannot be written.
+    pub fn bury(&mut self, number: u64, reason: &str) -> Result<()> {
+        self.dead += 1;
+        let Some(letters) = &mut self.letters else { return Ok(()) };
+        let row = letters.kept.take(number);
+        letters.mailbox.put(number, &Letter::of_line(number, reason, &row))
+    }
+
+    /// A stage before could not use a row, which is said in line `number`.
+    ///
+    /// # Errors
+    /// When the row is no base64, or the file of dead letters cannot be written.
+    pub fn stage(&mut self, number: u64, is_late: bool, letter: &DeadLetter) -> Result<()> {
+        self.stages[usize::from(is_late)] += 1;
+        let Some(letters) = &mut self.letters else { return Ok(()) };
+        let row = BASE64.decode(&letter.line_b64);
+        let row = row.map_err(|error| Error::world(name(number, number), error))?;
+        let kind = if is_late { "late" } else { "bad" };
+        letters.mailbox.put(number, &Letter::of_stage(kind, letter, &row))
+    }
+
+    /// The letters that the producer is to have now.
+    pub fn mail(&mut self) -> Option<Drafts> {
+        match &mut self.letters.as_mut()?.mailbox {
+            Mailbox::Topic { drafts, .. } if !drafts.is_empty() => Some(mem::take(drafts)),
+            _ => None,
+        }
+    }
+
+    /// Says what is said at the end, of a run of which the lines are called `thing`.
+    ///
+    /// # Errors
+    /// When lines or letters failed, or the file of dead letters cannot be written.
+    pub fn close(&mut self, thing: &str) -> Result<()> {
+        let flushed = self.flush();
+        let place = self.letters.as_ref().map(|letters| format!("they are in {}", letters.place));
+        let [bad, late] = self.stages;
+        if bad + late > 0 {
+            let fate = place.clone().filter(|_| flushed.is_ok() && self.lost == 0);
+            let fate = fate.unwrap_or_else(|| "they are not kept (--dead-letter)".to_owned());
+            say(format!("<stdin>: {bad} bad and {late} late rows of stages before: {fate}"));
+        }
+        flushed?;
+        match (self.dead, self.lost, place) {
+            (0, 0, _) => Ok(()),
+            (dead, 0, None) => {
+                Err(Error::world(thing, format!("{dead} records were not produced")))
+            }
+            (dead, 0, Some(place)) => {
+                Err(Error::world(thing, format!("{dead} records were not produced: {place}")))
+            }
+            (dead, lost, _) => {
+                let reason = format!("{dead} records and {lost} dead letters were not produced");
+                Err(Error::world(thing, reason))
+            }
+        }
+    }
+
+    fn passed(&mut self, result: Result<()>) -> Result<()> {
+        if result == Err(Error::Closed) {
+            self.tee = None;
+            return Ok(());
+        }
+        result
+    }
+
+    /// Records from `first` to `last` failed.
+    fn fail(&mut self, first: u64, last: u64, reason: &str) {
+        if self.letters.is_none() {
+            self.dead += last - first + 1;
+            say(format!("{}: {reason}", name(first, last)));
+            return;
+        }
+        for number in first..=last {
+            // A file that cannot be written is told at the next flush: what it lacks stays there.
+            if self.bury(number, reason).is_err() {
+                say(format!("{}: {reason}", name(number, number)));
+            }
+        }
+    }
+
+    /// Dead letters from `first` to `last` failed.
+    fn lose(&mut self, first: u64, last: u64, reason: &str) {
+        for number in first..=last {
+            self.lost += 1;
+            let why = self.letters.as_mut().and_then(|letters| letters.mailbox.forget(number));
+            let why = why.unwrap_or_default();
+            let name = name(number - LETTER, number - LETTER);
+            say(format!("{name}: {why}; its dead letter: {reason}"));
+        }
+    }
+}
+
+impl Mailbox {
+    /// Takes the letter of line `number`.
+    fn put(&mut self, number: u64, letter: &Letter<'_>) -> Result<()> {
+        match self {
+            Mailbox::File(output) => {
+                letter.write(output.buffer());
+                output.spill().map_err(left)
+            }
+            Mailbox::Topic { topic, record_bytes_max, drafts, reasons } => {
+                let mut pen = drafts.begin(LETTER + number);
+                pen.topic(*topic);
+                letter.record(*record_bytes_max, &mut pen);
+                pen.done();
+                reasons.insert(LETTER + number, letter.reason.to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes what has not reached the file.
+    fn flush(&mut self) -> Result<()> {
+        match self {
+            Mailbox::File(output) => output.flush().map_err(left),
+            Mailbox::Topic { .. } => Ok(()),
+        }
+    }
+
+    /// Gives back why a letter was written.
+    fn forget(&mut self, number: u64) -> Option<String> {
+        match self {
+            Mailbox::File(_) => None,
+            Mailbox::Topic { reasons, .. } => reasons.remove(&number),
+        }
+    }
+}
+
+impl Reports for Ledger {
+    fn acknowledged(&mut self, receipt: Receipt<'_>) -> Result<()> {
+        let number = receipt.number();
+        if let Some(letters) = &mut self.letters {
+            if number >= LETTER {
+                letters.mailbox.forget(number);
+                return Ok(());
+            }
+            letters.kept.take(number);
+        }
+        let Some((tee, output)) = &mut self.tee else { return Ok(()) };
+        tee.settle(number, true, output.buffer());
+        let spilled = output.spill();
+        self.passed(spilled)
+    }
+
+    fn failed(&mut self, first: u64, last: u64, reason: &str) {
+        if first >= LETTER {
+            self.lose(first, last, reason);
+            return;
+        }
+        self.fail(first, last, reason);
+        if let Some((tee, output)) = &mut self.tee {
+            for number in first..=last {
+                tee.settle(number, false, output.buffer());
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if let Some(letters) = &mut self.letters {
+            letters.mailbox.flush()?;
+        }
+        let Some((_, output)) = &mut self.tee else { return Ok(()) };
+        let flushed = output.flush();
+        self.passed(flushed)
+    }
+}
+
+/// Who reads the dead letters may not leave while there are some, as a reader of stdout may.
+fn left(error: Error) -> Error {
+    if error == Error::Closed {
+        return Error::world("--dead-letter", "its reader has left");
+    }
+    error
+}
+
+/// The name of lines in messages.
+#[must_use]
+pub fn name(first: u64, last: u64) -> String {
+    if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
+}
