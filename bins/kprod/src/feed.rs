@@ -302,6 +302,8 @@ impl<'a> Feed<'a> {
             Work::Records(maker) => {
                 let refused = maker.fill(lines).err();
                 for topic in &maker.topics()[self.topics..] {
+                    // Opening a topic hears of no record that is on its way.
+                    self.producer.settle(&mut self.ledger)?;
                     self.producer.open_topic(topic)?;
                     self.topics += 1;
                 }
