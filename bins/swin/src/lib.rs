@@ -151,12 +151,12 @@ pub struct Args {
     #[arg(long)]
     each: bool,
 
-    /// With --range: writes a key that was written again only after --having was false for one of
+    /// With --range and --having: writes a key that was written again only after --having was false for one of
     /// its rows, or its range empty
     #[arg(long)]
     once: bool,
 
-    /// With --running: which keys are written at each time [default: all]
+    /// With --running and --every: which keys are written at each time [default: all]
     #[arg(long, value_name = "KEYS")]
     emit: Option<Emit>,
 
@@ -194,7 +194,7 @@ pub struct Args {
     bad_rows: bad::Options,
 
     /// Writes late rows to this file, as they came
-    #[arg(long, value_name = "FILE", requires = "time", help_heading = "Input rows")]
+    #[arg(long, value_name = "FILE", help_heading = "Input rows")]
     late: Option<PathBuf>,
 
     /// Form of the results [default: table on a terminal, else json]
@@ -279,24 +279,25 @@ struct Times {
 
     /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
     /// 'YYYY-MM-DD HH:MM:SS'), s, ms, us, ns, rfc3339, or a format as %d/%b/%Y:%H:%M:%S
-    #[arg(long, value_name = "FORM", default_value = "auto", requires = "time")]
-    time_format: time::Format,
+    /// [default: auto]
+    #[arg(long, value_name = "FORM")]
+    time_format: Option<time::Format>,
 
     /// The time zone of days and weeks, of --time-out, and of times that name none [default: UTC]
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
 
     /// How long a window waits for rows that are out of order [default: 0s]
-    #[arg(long, value_name = "D", requires = "time", allow_hyphen_values = true)]
+    #[arg(long, value_name = "D", allow_hyphen_values = true)]
     delay: Option<Span>,
 
     /// After a silence of D, time goes on with the clock, so that the last window closes
     /// [default: 10s in a marked stream, else never]
-    #[arg(long, value_name = "D", requires = "time")]
+    #[arg(long, value_name = "D")]
     idle: Option<Span>,
 
     /// A row that is more than D ahead of the clock counts, but moves no time [default: all do]
-    #[arg(long, value_name = "D", requires = "time")]
+    #[arg(long, value_name = "D")]
     future: Option<Span>,
 }
 
@@ -396,26 +397,32 @@ impl Args {
         let (aligned, running) = (kind == Kind::Aligned, kind == Kind::Running);
         let early = aligned || kind == Kind::Session;
         let explodes = running || kind == Kind::Range;
+        let found = kind == Kind::Range && self.having.is_some();
         [
             (every, "--every", running || early, EVERY),
             (every && self.each, "--every", false, "has no results of --each to write early"),
             (self.ttl.is_some(), "--ttl", running && every, TTL),
-            (self.emit.is_some(), "--emit", running, "is for --running"),
-            (self.once, "--once", kind == Kind::Range, "is for --range"),
+            (self.emit.is_some(), "--emit", running && every, "is for --running with --every"),
+            (self.once, "--once", found, "is for --range with --having, which it says once"),
             (self.align.is_some(), "--align", aligned, "is for --tumble and --hop"),
             (self.zeros, "--zeros", aligned, "is for --tumble and --hop"),
             (self.each, "--each", !explodes, "would write a row again with every later one"),
         ]
     }
 
-    fn time_rules(&self, kind: Kind) -> [Rule; 7] {
+    fn time_rules(&self, kind: Kind) -> [Rule; 12] {
         let times = &self.times;
-        let running = kind == Kind::Running;
         let windows = kind != Kind::None;
-        let waits = windows && kind != Kind::Rows && (!running || self.every.is_some());
+        let waits = self.waits(kind);
+        let timed = times.time.is_some();
         let is_zoned = times.time.is_some() || self.has_days() || self.time_out.is_some();
         [
             (times.time.is_some(), "--time", windows, "is for windows"),
+            (times.time_format.is_some(), "--time-format", timed, TIMED),
+            (times.delay.is_some(), "--delay", timed, TIMED),
+            (times.idle.is_some(), "--idle", timed, TIMED),
+            (times.future.is_some(), "--future", timed, TIMED),
+            (self.late.is_some(), "--late", timed, TIMED),
             (times.delay.is_some(), "--delay", waits, WAITS),
             (times.idle.is_some(), "--idle", waits, WAITS),
             (times.future.is_some(), "--future", waits, WAITS),
@@ -423,6 +430,15 @@ impl Args {
             (self.each && self.by.is_some(), "--by", windows, "is for windows"),
             (times.tz.is_some(), "--tz", is_zoned, "is for --time, --time-out, days and weeks"),
         ]
+    }
+
+    /// Whether something is written when time has come there.
+    fn waits(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::None | Kind::Rows => false,
+            Kind::Running => self.every.is_some(),
+            Kind::Aligned | Kind::Cumulate | Kind::Session | Kind::Range => true,
+        }
     }
 
     fn form_rules(&self, kind: Kind) -> [Rule; 4] {
@@ -456,7 +472,8 @@ impl Args {
         };
         Query::parse(&texts).map_err(|(thing, reason)| {
             let refused = Error::caller(thing, reason);
-            self.aggregates.iter().fold(refused, |refused, text| refused.or_file(text))
+            let or_file = |refused: Error, text: &String| refused.or_file(&sql::brief(text), text);
+            self.aggregates.iter().fold(refused, or_file)
         })
     }
 
@@ -483,7 +500,8 @@ impl Args {
             None => None,
             Some(text) => {
                 let item = sql::item(text).map_err(|refused| Error::caller("--time", refused))?;
-                let clock = time::Clock::new(self.times.time_format.clone(), self.zone()?);
+                let format = self.times.time_format.clone().unwrap_or(time::Format::Auto);
+                let clock = time::Clock::new(format, self.zone()?);
                 Some((item, clock))
             }
         };
@@ -496,6 +514,13 @@ impl Args {
             late: self.late.as_ref().map(|_| self.lines.delimiter()),
             strict: self.bad_rows.strict,
         }
+    }
+
+    /// Whether a leap of time may have closed windows, and nobody has thought of that.
+    fn minds_leaps(&self) -> bool {
+        let waits =
+            self.window().ok().flatten().is_some_and(|window| self.waits(Kind::of(&window)));
+        waits && self.times.future.is_none() && !self.quiet
     }
 
     fn output(&self, window: Option<&Window>, query: &Query, terminal: bool) -> Result<Output> {
@@ -603,6 +628,7 @@ type Rule = (bool, &'static str, bool, &'static str);
 
 const EVERY: &str = "is for --running, and for early results of --tumble, --hop and --session";
 const TTL: &str = "is for --running with --every, at whose multiples keys are forgotten";
+const TIMED: &str = "needs --time EXPR, which says the time of a row";
 const WAITS: &str = "is for windows that close as time goes on";
 
 /// A kind of window, as options ask for it.
@@ -654,6 +680,9 @@ pub fn run(args: &Args) -> Result<Code> {
     let drained = edge.drain(&mut out, &mut stage);
     for said in stage.losses().summaries(args.keeping()) {
         say(said);
+    }
+    if let Some(leap) = stage.losses().leap().filter(|_| args.minds_leaps()) {
+        say(leap);
     }
     // A failure is not hidden by a reader that has gone.
     match result.and_then(|code| drained.map(|()| code)) {
