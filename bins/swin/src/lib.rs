@@ -414,15 +414,15 @@ impl Args {
         let times = &self.times;
         let windows = kind != Kind::None;
         let waits = self.waits(kind);
-        let timed = times.time.is_some();
+        let has_time = times.time.is_some();
         let is_zoned = times.time.is_some() || self.has_days() || self.time_out.is_some();
         [
             (times.time.is_some(), "--time", windows, "is for windows"),
-            (times.time_format.is_some(), "--time-format", timed, TIMED),
-            (times.delay.is_some(), "--delay", timed, TIMED),
-            (times.idle.is_some(), "--idle", timed, TIMED),
-            (times.future.is_some(), "--future", timed, TIMED),
-            (self.late.is_some(), "--late", timed, TIMED),
+            (times.time_format.is_some(), "--time-format", has_time, TIMED),
+            (times.delay.is_some(), "--delay", has_time, TIMED),
+            (times.idle.is_some(), "--idle", has_time, TIMED),
+            (times.future.is_some(), "--future", has_time, TIMED),
+            (self.late.is_some(), "--late", has_time, TIMED),
             (times.delay.is_some(), "--delay", waits, WAITS),
             (times.idle.is_some(), "--idle", waits, WAITS),
             (times.future.is_some(), "--future", waits, WAITS),

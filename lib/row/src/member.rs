@@ -14,8 +14,8 @@ use crate::field::Bad;
 /// When the line is no JSON object.
 pub fn members(line: &[u8]) -> Result<Vec<(String, &str)>, Bad> {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let members = deserializer.deserialize_map(Members).map_err(Bad::json)?;
-    deserializer.end().map_err(Bad::json)?;
+    let members = deserializer.deserialize_map(Members).map_err(|error| Bad::json(&error))?;
+    deserializer.end().map_err(|error| Bad::json(&error))?;
     Ok(members)
 }
 

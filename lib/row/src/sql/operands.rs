@@ -33,7 +33,6 @@ impl Walk<'_> {
     /// Takes the token at a place, or the end; false when an operand is missing before it.
     fn step(&mut self, at: usize) -> bool {
         let missing = match self.tokens.get(at) {
-            None => self.awaited,
             Some(Token::Word(word)) if word.quote_style.is_none() => {
                 return self.word(at, &word.value.to_lowercase());
             }
@@ -53,7 +52,7 @@ impl Walk<'_> {
             Some(Token::Minus | Token::ExclamationMark) => false,
             // `=~` is an operator elsewhere.
             Some(Token::Tilde) => self.awaited && !self.is(at.checked_sub(1), &Token::Eq),
-            Some(_) => self.awaited,
+            None | Some(_) => self.awaited,
         };
         self.awaited = !matches!(self.tokens.get(at), Some(Token::RParen));
         !missing
