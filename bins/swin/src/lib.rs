@@ -151,8 +151,8 @@ pub struct Args {
     #[arg(long)]
     each: bool,
 
-    /// With --range and --having: writes a key that was written again only after --having was false for one of
-    /// its rows, or its range empty
+    /// With --range and --having: writes a key that was written again only after --having was false
+    /// for one of its rows, or its range empty
     #[arg(long)]
     once: bool,
 
