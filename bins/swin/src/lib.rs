@@ -151,8 +151,8 @@ pub struct Args {
     #[arg(long)]
     each: bool,
 
-    /// With --range and --having: writes a key that was written again only after --having was false
-    /// for one of its rows, or its range empty
+    /// With --range: writes a key that was written again only after --having was false for one of
+    /// its rows, or its range empty
     #[arg(long)]
     once: bool,
 
@@ -397,13 +397,12 @@ impl Args {
         let (aligned, running) = (kind == Kind::Aligned, kind == Kind::Running);
         let early = aligned || kind == Kind::Session;
         let explodes = running || kind == Kind::Range;
-        let found = kind == Kind::Range && self.having.is_some();
         [
             (every, "--every", running || early, EVERY),
             (every && self.each, "--every", false, "has no results of --each to write early"),
             (self.ttl.is_some(), "--ttl", running && every, TTL),
             (self.emit.is_some(), "--emit", running && every, "is for --running with --every"),
-            (self.once, "--once", found, "is for --range with --having, which it says once"),
+            (self.once, "--once", kind == Kind::Range, "is for --range"),
             (self.align.is_some(), "--align", aligned, "is for --tumble and --hop"),
             (self.zeros, "--zeros", aligned, "is for --tumble and --hop"),
             (self.each, "--each", !explodes, "would write a row again with every later one"),
