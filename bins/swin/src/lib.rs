@@ -156,7 +156,7 @@ pub struct Args {
     #[arg(long)]
     once: bool,
 
-    /// With --running and --every: which keys are written at each time [default: all]
+    /// With --running: which keys are written at each time [default: all]
     #[arg(long, value_name = "KEYS")]
     emit: Option<Emit>,
 
@@ -401,7 +401,7 @@ impl Args {
             (every, "--every", running || early, EVERY),
             (every && self.each, "--every", false, "has no results of --each to write early"),
             (self.ttl.is_some(), "--ttl", running && every, TTL),
-            (self.emit.is_some(), "--emit", running && every, "is for --running with --every"),
+            (self.emit.is_some(), "--emit", running, "is for --running"),
             (self.once, "--once", kind == Kind::Range, "is for --range"),
             (self.align.is_some(), "--align", aligned, "is for --tumble and --hop"),
             (self.zeros, "--zeros", aligned, "is for --tumble and --hop"),
