@@ -196,7 +196,7 @@ pub struct Args {
     bad_rows: bad::Options,
 
     /// Writes late rows to this file, as they came
-    #[arg(long, value_name = "FILE", requires = "time", help_heading = "Input rows")]
+    #[arg(long, value_name = "FILE", help_heading = "Input rows")]
     late: Option<PathBuf>,
 
     /// Form of the results [default: table on a terminal, else json]
@@ -286,24 +286,25 @@ struct Times {
 
     /// How times are written: auto (a whole number is ms, a decimal s, text RFC 3339 or
     /// 'YYYY-MM-DD HH:MM:SS'), s, ms, us, ns, rfc3339, or a format as %d/%b/%Y:%H:%M:%S
-    #[arg(long, value_name = "FORM", default_value = "auto", requires = "time")]
-    time_format: time::Format,
+    /// [default: auto]
+    #[arg(long, value_name = "FORM")]
+    time_format: Option<time::Format>,
 
     /// The time zone of days and weeks, of --time-out, and of times that name none [default: UTC]
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
 
     /// How long a window waits for rows that are out of order [default: 0s]
-    #[arg(long, value_name = "D", requires = "time", allow_hyphen_values = true)]
+    #[arg(long, value_name = "D", allow_hyphen_values = true)]
     delay: Option<Span>,
 
     /// After a silence of D, time goes on with the clock, so that the last window closes
     /// [default: 10s in a marked stream, else never]
-    #[arg(long, value_name = "D", requires = "time")]
+    #[arg(long, value_name = "D")]
     idle: Option<Span>,
 
     /// A row that is more than D ahead of the clock counts, but moves no time [default: all do]
-    #[arg(long, value_name = "D", requires = "time")]
+    #[arg(long, value_name = "D")]
     future: Option<Span>,
 }
 
@@ -415,14 +416,19 @@ impl Args {
         ]
     }
 
-    fn time_rules(&self, kind: Kind) -> [Rule; 7] {
+    fn time_rules(&self, kind: Kind) -> [Rule; 12] {
         let times = &self.times;
-        let running = kind == Kind::Running;
         let windows = kind != Kind::None;
-        let waits = windows && kind != Kind::Rows && (!running || self.every.is_some());
+        let waits = self.waits(kind);
+        let has_time = times.time.is_some();
         let is_zoned = times.time.is_some() || self.has_days() || self.time_out.is_some();
         [
             (times.time.is_some(), "--time", windows, "is for windows"),
+            (times.time_format.is_some(), "--time-format", has_time, TIMED),
+            (times.delay.is_some(), "--delay", has_time, TIMED),
+            (times.idle.is_some(), "--idle", has_time, TIMED),
+            (times.future.is_some(), "--future", has_time, TIMED),
+            (self.late.is_some(), "--late", has_time, TIMED),
             (times.delay.is_some(), "--delay", waits, WAITS),
             (times.idle.is_some(), "--idle", waits, WAITS),
             (times.future.is_some(), "--future", waits, WAITS),
@@ -430,6 +436,15 @@ impl Args {
             (self.each && self.by.is_some(), "--by", windows, "is for windows"),
             (times.tz.is_some(), "--tz", is_zoned, "is for --time, --time-out, days and weeks"),
         ]
+    }
+
+    /// Whether something is written when time has come there.
+    fn waits(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::None | Kind::Rows => false,
+            Kind::Running => self.every.is_some(),
+            Kind::Aligned | Kind::Cumulate | Kind::Session | Kind::Range => true,
+        }
     }
 
     fn form_rules(&self, kind: Kind) -> [Rule; 4] {
@@ -463,7 +478,8 @@ impl Args {
         };
         Query::parse(&texts).map_err(|(thing, reason)| {
             let refused = Error::caller(thing, reason);
-            self.aggregates.iter().fold(refused, |refused, text| refused.or_file(text))
+            let or_file = |refused: Error, text: &String| refused.or_file(&sql::brief(text), text);
+            self.aggregates.iter().fold(refused, or_file)
         })
     }
 
@@ -490,7 +506,8 @@ impl Args {
             None => None,
             Some(text) => {
                 let item = sql::item(text).map_err(|refused| Error::caller("--time", refused))?;
-                let clock = time::Clock::new(self.times.time_format.clone(), self.zone()?);
+                let format = self.times.time_format.clone().unwrap_or(time::Format::Auto);
+                let clock = time::Clock::new(format, self.zone()?);
                 Some((item, clock))
             }
         };
@@ -503,6 +520,13 @@ impl Args {
             late: self.late.as_ref().map(|_| self.lines.delimiter()),
             strict: self.bad_rows.strict,
         }
+    }
+
+    /// Whether a leap of time may have closed windows, and nobody has thought of that.
+    fn minds_leaps(&self) -> bool {
+        let waits =
+            self.window().ok().flatten().is_some_and(|window| self.waits(Kind::of(&window)));
+        waits && self.times.future.is_none() && !self.quiet
     }
 
     fn output(&self, window: Option<&Window>, query: &Query, terminal: bool) -> Result<Output> {
@@ -614,6 +638,7 @@ type Rule = (bool, &'static str, bool, &'static str);
 
 const EVERY: &str = "is for --running, and for early results of --tumble, --hop and --session";
 const TTL: &str = "is for --running with --every, at whose multiples keys are forgotten";
+const TIMED: &str = "needs --time EXPR, which says the time of a row";
 const WAITS: &str = "is for windows that close as time goes on";
 
 /// A kind of window, as options ask for it.
@@ -669,6 +694,9 @@ pub fn run(args: &Args) -> Result<Code> {
     let drained = edge.drain(&mut out, &mut stage);
     for said in stage.losses().summaries(args.keeping()) {
         say(said);
+    }
+    if let Some(leap) = stage.losses().leap().filter(|_| args.minds_leaps()) {
+        say(leap);
     }
     // A failure is not hidden by a reader that has gone.
     match result.and_then(|code| drained.map(|()| code)) {

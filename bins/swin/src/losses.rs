@@ -3,11 +3,15 @@
 use row::bad::BadRows;
 use row::field::Bad;
 
-use crate::timeline::Timeline;
+use crate::timeline::{Ahead, Timeline};
 use crate::watermark::Leap;
 
-/// A leap of time that a clock does not make by itself, in milliseconds.
+/// A leap of time behind which late rows are no surprise, in milliseconds.
 const LEAP_MS: i64 = 3_600_000;
+
+/// A leap of time that is said in any case, in milliseconds: more than a leap year, so that rows
+/// that come once a year are none.
+const GREAT_LEAP_MS: i64 = 366 * 24 * LEAP_MS;
 
 /// What the stage does with rows that do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub struct Losses {
     late_most_ms: i64,
     delay_ms: i64,
     outside: u64,
-    ahead: u64,
+    ahead: Ahead,
     leap: Leap,
     /// Bad rows to be written, as JSON lines.
     pub bad_lines: Vec<u8>,
@@ -94,13 +98,28 @@ impl Losses {
             let rows = if self.outside == 1 { "row" } else { "rows" };
             said.push(format!("{} {rows} stood in the gaps between windows", self.outside));
         }
-        if self.ahead > 0 {
-            let rows = counted(self.ahead);
+        let Ahead { rows, line } = self.ahead;
+        if rows > 0 {
+            let first = if rows == 1 { "it" } else { "the first" };
+            let rows = counted(rows);
             said.push(format!(
-                "{rows} further ahead of the clock than --future, and moved no time"
+                "{rows} further ahead of the clock than --future, and moved no time; {first} was \
+                 line {line}"
             ));
         }
         said
+    }
+
+    /// What is said of a leap of time that no clock makes, unless late rows have told of it.
+    #[must_use]
+    pub fn leap(&self) -> Option<String> {
+        let Leap { line, ms } = self.leap;
+        (ms > GREAT_LEAP_MS && self.late == 0).then(|| {
+            format!(
+                "line {line} is {ms} ms ahead of all before it; --future D keeps such a row from \
+                 moving time"
+            )
+        })
     }
 }
 

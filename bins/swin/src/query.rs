@@ -319,10 +319,7 @@ struct ResultScope {
 
 impl ResultScope {
     fn new(keys: &[Item], bounds: &[&str]) -> ResultScope {
-        let keys: Vec<_> = keys
-            .iter()
-            .map(|key| (key.ast.clone(), key.name.clone().unwrap_or_else(|| name_of(&key.ast))))
-            .collect();
+        let keys: Vec<_> = keys.iter().map(|key| (key.ast.clone(), name_of(key))).collect();
         ResultScope {
             bounds: bounds.iter().map(|name| (*name).to_owned()).collect(),
             names: keys.iter().map(|(_, name)| name.clone()).collect(),
@@ -341,7 +338,7 @@ impl ResultScope {
         for text in if texts.is_empty() { &["$0"] } else { texts } {
             let item = sql::item(text).and_then(|item| check_over_rows(&item).map(|()| item));
             let item = item.map_err(|refused| (sql::brief(text), refused.to_string()))?;
-            self.names.push(item.name.clone().unwrap_or_else(|| name_of(&item.ast)));
+            self.names.push(name_of(&item));
             items.push(item);
         }
         self.aggregates.push(AggregateCall::bare(Function::Rows));
@@ -351,7 +348,7 @@ impl ResultScope {
     fn output(&mut self, item: &Item) -> Result<(), Refused> {
         let expr = compile(&item.ast, &item.text, self)?;
         self.outputs.push(expr);
-        self.names.push(item.name.clone().unwrap_or_else(|| name_of(&item.ast)));
+        self.names.push(name_of(item));
         Ok(())
     }
 
@@ -360,7 +357,7 @@ impl ResultScope {
         if let Some(at) = self.conditions.iter().position(|known| known.ast == *ast) {
             return Ok(at);
         }
-        let item = Item { ast: ast.clone(), name: None, text: text.to_owned() };
+        let item = part(ast, text);
         check_over_rows(&item)?;
         self.conditions.push(item);
         Ok(self.conditions.len() - 1)
@@ -378,7 +375,7 @@ impl ResultScope {
         let at = if let Some(at) = self.arguments.iter().position(known) {
             at
         } else {
-            let item = Item { ast: ast.clone(), name: None, text: text.to_owned() };
+            let item = part(ast, text);
             check_over_rows(&item)?;
             self.arguments.push(Argument { item, condition, numeric: false, keyed: false });
             self.arguments.len() - 1
@@ -394,6 +391,11 @@ impl ResultScope {
         let at = place(&mut self.readings, (at, measure));
         slot_of(self.keys.len() + at)
     }
+}
+
+/// A part of the expression in `text`, which has no name of its own.
+fn part(ast: &Ast, text: &str) -> Item {
+    Item { ast: ast.clone(), name: None, typed: ast.to_string(), text: text.to_owned() }
 }
 
 /// The place of an item in a list without equal ones.
@@ -504,19 +506,18 @@ fn written(ast: &Ast) -> String {
     }
 }
 
-/// The name of a column that was given none: `page`, `f2` for `$2`, `line` for `$0`, `count`,
-/// `sum_x`, and of anything longer its text.
-fn name_of(ast: &Ast) -> String {
-    match ast {
-        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => label(&written(ast)),
+/// The name of a column, or when it was given none: `page`, `f2` for `$2`, `line` for `$0`,
+/// `count`, `sum_x`, and of anything longer its text.
+fn name_of(item: &Item) -> String {
+    let short = || match &item.ast {
+        Ast::Identifier(_) | Ast::CompoundIdentifier(_) => Some(label(&written(&item.ast))),
         Ast::Function(call) => match &call.args {
-            FunctionArguments::List(list) if call.filter.is_none() => {
-                name_of_call(call, list).unwrap_or_else(|| ast.to_string())
-            }
-            _ => ast.to_string(),
+            FunctionArguments::List(list) if call.filter.is_none() => name_of_call(call, list),
+            _ => None,
         },
-        other => other.to_string(),
-    }
+        _ => None,
+    };
+    item.name.clone().or_else(short).unwrap_or_else(|| item.typed.clone())
 }
 
 /// The name of a call over a column: `count`, `sum_x`, `count_distinct_x`, `approx_percentile_x`.
@@ -536,7 +537,7 @@ fn name_of_call(call: &Call, list: &FunctionArgumentList) -> Option<String> {
         FunctionArg::Unnamed(FunctionArgExpr::Wildcard) => Some(function),
         FunctionArg::Unnamed(FunctionArgExpr::Expr(
             ast @ (Ast::Identifier(_) | Ast::CompoundIdentifier(_)),
-        )) => Some(format!("{function}_{distinct}{}", name_of(ast))),
+        )) => Some(format!("{function}_{distinct}{}", label(&written(ast)))),
         _ => None,
     }
 }
@@ -563,7 +564,7 @@ mod tests {
             &["count(*)", "sum(a)", "avg($3)", "sum(0.8*a)", "max(a.b) as top"],
         );
         let names = Query::parse(&texts).expect("a query").names;
-        assert_eq!(names, ["page", "f2", "l", "count", "sum_a", "avg_f3", "sum(0.8 * a)", "top"]);
+        assert_eq!(names, ["page", "f2", "l", "count", "sum_a", "avg_f3", "sum(0.8*a)", "top"]);
         let texts = query_of(&[
             "count(x)",
             "count(distinct x)",
@@ -573,7 +574,7 @@ mod tests {
         ]);
         let names = Query::parse(&texts).expect("a query").names;
         let told = ["count_x", "count_distinct_x", "approx_percentile_x", "array_agg_f2"];
-        assert_eq!(names, [&told[..], &["sum(a) FILTER (WHERE ok)"]].concat());
+        assert_eq!(names, [&told[..], &["sum(a) filter (where ok)"]].concat());
     }
 
     #[test]

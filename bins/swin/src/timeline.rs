@@ -35,7 +35,16 @@ pub struct Timeline {
     /// How many rows came before the next, for their order at the same time.
     arrival: u64,
     /// Rows that moved no time because they were ahead of the clock.
-    ahead: u64,
+    ahead: Ahead,
+}
+
+/// Rows that moved no time because they were ahead of the clock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// How many there were.
+    pub rows: u64,
+    /// The line of the first.
+    pub line: u64,
 }
 
 impl Timeline {
@@ -50,7 +59,7 @@ impl Timeline {
             silent_from: NOT_YET,
             told_idle: false,
             arrival: 0,
-            ahead: 0,
+            ahead: Ahead::default(),
         }
     }
 
@@ -116,9 +125,9 @@ impl Timeline {
         self.now
     }
 
-    /// How many rows moved no time because they were ahead of the clock.
+    /// Rows that moved no time because they were ahead of the clock.
     #[must_use]
-    pub fn ahead(&self) -> u64 {
+    pub fn ahead(&self) -> Ahead {
         self.ahead
     }
 
@@ -195,7 +204,10 @@ impl Timeline {
             && self.now != NOT_YET
             && time > self.now.saturating_add(future_ms)
         {
-            self.ahead += 1;
+            if self.ahead.rows == 0 {
+                self.ahead.line = line;
+            }
+            self.ahead.rows += 1;
             return;
         }
         watermark.see(partition, time, line);
@@ -328,7 +340,7 @@ mod tests {
         let mut timeline = timeline(None, Some(5));
         timeline.tick(100);
         timeline.see(0, 105, 1);
-        timeline.see(0, 106, 1);
-        assert_eq!((timeline.now(), timeline.ahead()), (105, 1));
+        timeline.see(0, 106, 2);
+        assert_eq!((timeline.now(), timeline.ahead()), (105, Ahead { rows: 1, line: 2 }));
     }
 }

@@ -26,8 +26,12 @@ pub enum Full {
 impl fmt::Display for Full {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Full::Rows(_) => f.write_str("there are more keys than that; give a larger limit"),
-            Full::Bytes(_) => f.write_str("the rows take more than that; give a larger limit"),
+            Full::Rows(rows) => {
+                write!(f, "more than {rows} keys at a time; --max-keys allows more")
+            }
+            Full::Bytes(bytes) => {
+                write!(f, "what is kept takes more than {bytes} bytes; --max-memory allows more")
+            }
         }
     }
 }

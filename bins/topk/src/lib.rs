@@ -8,6 +8,7 @@ use pipe::mark::{self, Event, Mark, Stream};
 use pipe::stdio::{self, Input};
 use pipe::stop::Stop;
 use pipe::units::{self, Span};
+use row::expr::compile;
 use row::{bad, form, schema, sql};
 
 pub mod best;
@@ -40,6 +41,9 @@ use stage::{Counting, Keeping, Plan, Stage};
 
 /// Between two drawings of the same table on a terminal, unless a ranking is due.
 const REDRAW: Duration = Duration::from_millis(100);
+
+/// Why a list of columns is refused that has an empty name.
+const NAMELESS: &str = "the name of a column is empty; did the shell eat a $1? use single quotes";
 
 /// What is shown below the options.
 const MORE: &str = "\
@@ -202,6 +206,9 @@ impl Args {
         self.check(&form)?;
         let expr = self.expr.as_deref().unwrap_or(sheet::COUNT);
         let score = sql::item(expr).map_err(|refused| Error::caller("EXPR", refused))?;
+        // What no row can have is refused before there is one: all columns may exist.
+        let checked = compile(&score.ast, &score.text, &mut |_: &str| Ok(0));
+        checked.map_err(|refused| Error::caller("EXPR", refused))?;
         let again = self.upsert || self.every.is_some();
         let counting = match (self.tally, again) {
             (true, again) => Counting::Tally { again },
@@ -249,10 +256,16 @@ impl Args {
         let no_key = "the last row of each key counts; --key says which columns the key is";
         let once = "a ranking at the end has none before it to compare with; add --upsert or \
                     --every";
+        let window = self.window.is_some();
         let table = "a table shows the whole ranking; give -o json, text or csv";
+        let empty = |names: &[String]| names.iter().any(String::is_empty);
         let refused = [
+            (empty(&self.key), "--key", NAMELESS),
+            (empty(&self.per), "--per", NAMELESS),
             (self.upsert && keyless, "--upsert", no_key),
             (self.every.is_some() && keyless, "--every", no_key),
+            (self.every.is_some() && window, "--every", stage::WINDOWS),
+            (self.upsert && window, "--upsert", stage::WINDOWS),
             (self.written.changes && !again, "--changes", once),
             (self.written.changes && *form == Form::Table, "--changes", table),
         ];
@@ -289,7 +302,8 @@ pub fn run(args: &Args) -> Result<Code> {
     let screen = (table && terminal && !is_dumb()).then(|| Screen::new(!is_set("NO_COLOR")));
     let stage = args.plan(form).map(Stage::new);
     let stage = stage.and_then(|stage| stage.check_early().map(|()| stage));
-    let stage = stage.map_err(|refused| refused.or_file(args.expr.as_deref().unwrap_or("")))?;
+    let expr = args.expr.as_deref().unwrap_or_default();
+    let stage = stage.map_err(|refused| refused.or_file("EXPR", expr))?;
     let bad = args.bad_rows.bad.as_deref().map(stdio::Output::create).transpose()?;
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;

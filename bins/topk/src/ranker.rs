@@ -1,7 +1,6 @@
 //! The ways to rank, as one value: rows and times go in, rankings come out.
 
 use row::key::Key;
-use row::value::Fault;
 
 use crate::best::Bests;
 use crate::entry::Entry;
@@ -12,7 +11,7 @@ use crate::pace::Pace;
 use crate::ranking::{Ranked, Write};
 use crate::score::{Order, Score};
 use crate::shown::Shown;
-use crate::tally::{Scale, Tally};
+use crate::tally::{Scale, Tally, Unscored};
 use crate::windows::{Fate, Windows};
 
 /// What is ranked when.
@@ -173,7 +172,7 @@ impl Ranker {
     ///
     /// # Errors
     /// When a score cannot be computed.
-    pub fn tick(&mut self, ms: i64, write: &mut Write<'_>) -> Result<(), Fault> {
+    pub fn tick(&mut self, ms: i64, write: &mut Write<'_>) -> Result<(), Unscored> {
         let due = self.pace_mut().is_some_and(|pace| pace.tick(ms));
         if due { self.write(write) } else { Ok(()) }
     }
@@ -182,7 +181,7 @@ impl Ranker {
     ///
     /// # Errors
     /// When a score cannot be computed.
-    pub fn closed(&mut self, until: i64, write: &mut Write<'_>) -> Result<(), Fault> {
+    pub fn closed(&mut self, until: i64, write: &mut Write<'_>) -> Result<(), Unscored> {
         if let Board::Windows(windows) = &mut self.board {
             windows.close(until, &mut self.ledger, write);
         }
@@ -194,7 +193,7 @@ impl Ranker {
     ///
     /// # Errors
     /// When a score cannot be computed.
-    pub fn end(&mut self, write: &mut Write<'_>) -> Result<(), Fault> {
+    pub fn end(&mut self, write: &mut Write<'_>) -> Result<(), Unscored> {
         match &mut self.board {
             Board::Windows(windows) => windows.end(&mut self.ledger, write),
             Board::Upsert(..) | Board::Tally(..) if !self.news => {}
@@ -204,7 +203,7 @@ impl Ranker {
         Ok(())
     }
 
-    fn write(&mut self, write: &mut Write<'_>) -> Result<(), Fault> {
+    fn write(&mut self, write: &mut Write<'_>) -> Result<(), Unscored> {
         self.news = false;
         let ranking = ranking(&self.board, self.settings)?;
         match &mut self.shown {
@@ -321,7 +320,7 @@ impl Ranker {
     }
 }
 
-fn ranking(board: &Board, settings: Settings) -> Result<Vec<Ranked<'_>>, Fault> {
+fn ranking(board: &Board, settings: Settings) -> Result<Vec<Ranked<'_>>, Unscored> {
     let Settings { k, order, .. } = settings;
     match board {
         Board::Windows(windows) => Ok(windows.provisional()),

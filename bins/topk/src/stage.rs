@@ -20,7 +20,7 @@ use crate::ranker::{Mode, Ranker, Settings};
 use crate::ranking::Ranked;
 use crate::score::Score;
 use crate::sheet::{COUNT, Form, RANK, Sheet};
-use crate::tally::Scale;
+use crate::tally::{Scale, Unscored};
 use crate::windows::Fate;
 
 mod marks;
@@ -60,6 +60,9 @@ pub enum Counting {
         again: bool,
     },
 }
+
+/// Why options that ask for rankings again and again mean nothing to rows of windows.
+pub const WINDOWS: &str = "the rows have windows, and are ranked when these close";
 
 /// What the stage does with rows that do not count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -155,7 +158,10 @@ impl Stage {
         match schema.map_err(|(option, reason)| Error::caller(option, reason))? {
             Some(schema) => {
                 let feed = self.feed(schema, b"")?;
-                self.mode(feed.has_windows()).map(|_| ())
+                if feed.has_windows() && self.plan.counting == Counting::Last {
+                    return Err(Error::caller(self.plan.idle_options(), WINDOWS));
+                }
+                Ok(())
             }
             None => Ok(()),
         }
@@ -200,6 +206,7 @@ impl Stage {
             return Ok(());
         }
         let Some(Job { feed, ranker }) = &mut self.job else { return Ok(()) };
+        let at = |full: Full| Error::world(format_args!("line {number}"), full);
         let bad = match feed {
             Feed::Rows(intake) => match intake.read(line) {
                 Ok(taken) => {
@@ -212,7 +219,7 @@ impl Stage {
                     let (partition, arrival) = (self.partition, self.arrival);
                     let offer = offer(taken, &mut self.key, partition, arrival);
                     let write = &mut |ranking: &[Ranked<'_>]| out.ranking(ranking, true);
-                    return match ranker.offer(&offer, write).map_err(full)? {
+                    return match ranker.offer(&offer, write).map_err(at)? {
                         Fate::Counts => Ok(()),
                         Fate::Late(by_ms) => {
                             self.late(by_ms, line, out);
@@ -225,13 +232,13 @@ impl Stage {
             Feed::Keys(keys) => match keys.read(line) {
                 Ok((key, group)) => {
                     self.rows += 1;
-                    return ranker.count(key, group, self.partition).map_err(full);
+                    return ranker.count(key, group, self.partition).map_err(at);
                 }
                 Err(bad) => bad,
             },
             Feed::Lines => {
                 self.rows += 1;
-                return ranker.count(Key::of_text(line), 0, self.partition).map_err(full);
+                return ranker.count(Key::of_text(line), 0, self.partition).map_err(at);
             }
         };
         self.bad(number, &bad, line, out)
@@ -252,9 +259,8 @@ impl Stage {
             Sheet::of_counts(form.clone(), &query.score, &query.keys)
         };
         out.begin(sheet);
-        if feed.has_windows() && self.plan.every_ms.is_some() {
-            let note = "--every: the rows have windows, and are ranked when these close";
-            self.notes.push(note.to_owned());
+        if feed.has_windows() && self.plan.counting == Counting::Last {
+            self.notes.push(format!("{}: {WINDOWS}", self.plan.idle_options()));
         }
         let mut ranker = Ranker::new(self.plan.settings, self.mode(feed.has_windows())?);
         if let Some(now_ms) = self.now_ms {
@@ -266,17 +272,12 @@ impl Stage {
     }
 
     fn mode(&self, has_windows: bool) -> Result<Mode> {
-        let Plan { counting, every_ms, settings, query, .. } = &self.plan;
+        let Plan { counting, every_ms, query, .. } = &self.plan;
         let pace = Pace::new(*every_ms, self.behind_swin);
         match counting {
             Counting::Tally { again } => {
                 let pace = if *again { pace } else { Pace::new(None, false) };
                 Ok(Mode::Tally(scale(query)?, pace))
-            }
-            _ if has_windows && settings.changes => {
-                let reason = "the rows have windows, each is ranked once: there is nothing to \
-                              compare with";
-                Err(Error::caller("--changes", reason))
             }
             _ if has_windows => Ok(Mode::Windows { by_rows: !self.course.is_marked() }),
             Counting::Last => Ok(Mode::Upsert(pace)),
@@ -342,8 +343,8 @@ impl Stage {
         ticked.map_err(|fault| self.unranked(fault))
     }
 
-    fn unranked(&self, fault: Fault) -> Error {
-        Error::world(&self.plan.query.score.text, fault)
+    fn unranked(&self, unscored: Unscored) -> Error {
+        Error::world(&self.plan.query.score.text, unscored)
     }
 
     /// Milliseconds from `ms` until the clock of a plain stream brings a ranking.
@@ -438,6 +439,13 @@ impl Stage {
 }
 
 impl Plan {
+    /// The options that say when the last rows of keys are ranked, and mean nothing to windows.
+    fn idle_options(&self) -> String {
+        let last = if self.every_ms.is_some() { "--every" } else { "--upsert" };
+        let changes = if self.settings.changes { ", --changes" } else { "" };
+        format!("{last}{changes}")
+    }
+
     /// What a stored state has to have in common with this plan.
     fn layout(&self) -> Json {
         let mode = match self.counting {
@@ -490,13 +498,4 @@ fn scale(query: &Query) -> Result<Scale> {
     let expr = expr.map_err(|refused| Error::caller("EXPR", refused))?;
     let is_count = expr.as_slot().is_some_and(|slot| usize::from(slot) == names.len());
     Ok(if is_count { Scale::Count } else { Scale::Expr(expr, names.len()) })
-}
-
-/// A limit was reached: which one, and what to do.
-fn full(full: Full) -> Error {
-    let limit = match full {
-        Full::Rows(rows) => format!("--max-keys {rows}"),
-        Full::Bytes(bytes) => format!("--max-memory {bytes}"),
-    };
-    Error::world(limit, full)
 }

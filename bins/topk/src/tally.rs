@@ -1,5 +1,6 @@
 //! How many rows each key has, counted exactly.
 
+use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 
 use foldhash::fast::FixedState;
@@ -24,6 +25,19 @@ pub enum Scale {
     /// An expression over the columns of the key, of which there are so many, and the count
     /// behind them.
     Expr(Expr, usize),
+}
+
+/// A key for which there is no score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unscored {
+    key: String,
+    fault: Fault,
+}
+
+impl fmt::Display for Unscored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, of the key {:?}", self.fault, self.key)
+    }
 }
 
 /// The counts of the keys of each input partition.
@@ -189,7 +203,7 @@ impl Tally {
     ///
     /// # Errors
     /// When an expression has no value for a key.
-    pub fn first(&self, k: usize, order: Order) -> Result<Vec<Ranked<'_>>, Fault> {
+    pub fn first(&self, k: usize, order: Order) -> Result<Vec<Ranked<'_>>, Unscored> {
         let mut values = Vec::new();
         let items = self.totals().map(|total| {
             let row = Ranked {
@@ -279,7 +293,7 @@ impl Scale {
         &self,
         total: &Total<'a>,
         values: &mut Vec<Value<'a>>,
-    ) -> Result<Score<'static>, Fault> {
+    ) -> Result<Score<'static>, Unscored> {
         let count = i64::try_from(total.count.rows).unwrap_or(i64::MAX);
         match self {
             Scale::Count => Ok(Score::of_number(Number::Int(count))),
@@ -287,11 +301,19 @@ impl Scale {
                 values.clear();
                 key::read(total.key, *columns, values);
                 values.push(Value::Int(count));
-                let value = expr.value(Columns(values))?;
+                let value = expr.value(Columns(values)).map_err(|fault| {
+                    let key = values[..*columns].iter().map(shown).collect::<Vec<_>>().join(",");
+                    Unscored { key, fault }
+                })?;
                 Ok(Score::of(value).to_owned())
             }
         }
     }
+}
+
+fn shown(value: &Value<'_>) -> String {
+    let bytes = value.bytes();
+    bytes.map_or_else(|| "NULL".to_owned(), |bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The columns of a key, and its count.

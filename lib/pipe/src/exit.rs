@@ -66,13 +66,18 @@ impl Error {
         Error::Failed(Code::UNFINISHED, format!("{thing}: {reason}"))
     }
 
-    /// The refusal of `argument`, which a file of that name explains better: filters read stdin.
+    /// The refusal of `argument` as the `thing` of the message, which a file of that name explains
+    /// better: filters read stdin. Where it may be the name of a column, both are said.
     #[must_use]
-    pub fn or_file(self, argument: &str) -> Error {
-        if Path::new(argument).is_file() {
-            return Error::caller(argument, "is a file; rows are read from stdin, with < FILE");
+    pub fn or_file(self, thing: &str, argument: &str) -> Error {
+        let Error::Failed(code, message) = &self else { return self };
+        let reason = message.strip_prefix(thing).and_then(|rest| rest.strip_prefix(": "));
+        let Some(reason) = reason.filter(|_| Path::new(argument).is_file()) else { return self };
+        if !argument.chars().all(|letter| letter.is_alphanumeric() || letter == '_') {
+            return Error::caller(argument, FILE);
         }
-        self
+        let (reason, caret) = reason.split_at(reason.find('\n').unwrap_or(reason.len()));
+        Error::Failed(*code, format!("{thing}: {reason}; {argument} {FILE}{caret}"))
     }
 }
 
@@ -106,6 +111,9 @@ pub fn say_bare(line: impl Display) {
     let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
 }
 
+/// What is said of an argument that is none, and is the name of a file.
+const FILE: &str = "is a file; rows are read from stdin, with < FILE";
+
 /// What the standard library says of a text that is no whole number.
 const NO_DIGIT: &str = "invalid digit found in string";
 
@@ -124,7 +132,7 @@ fn refusal(error: &clap::Error) -> Error {
     match (error.kind(), arg) {
         (ErrorKind::UnknownArgument, Some(arg)) if !arg.starts_with('-') => {
             let reason = format!("one argument too many{help}");
-            Error::caller(&arg, reason).or_file(&arg)
+            Error::caller(&arg, if Path::new(&arg).is_file() { FILE } else { &reason })
         }
         (ErrorKind::UnknownArgument, Some(arg)) if !arg.starts_with("--") => {
             let reason = "no such option; a value that starts with - stands behind =, an argument \

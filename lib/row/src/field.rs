@@ -54,6 +54,14 @@ pub enum Bad {
     Time(String),
 }
 
+impl Bad {
+    /// The row's line is said elsewhere: a place in the first one of it is a column.
+    #[cold]
+    pub(crate) fn json(error: &serde_json::Error) -> Bad {
+        Bad::Json(error.to_string().replace(" at line 1 column ", " at column "))
+    }
+}
+
 impl fmt::Display for Bad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -513,9 +521,8 @@ impl Places {
         let mut deserializer = serde_json::Deserializer::from_slice(line);
         let Places { positions, slots, .. } = self;
         let found = Object { line, members, positions, slots, scratch };
-        let bad = |error: serde_json::Error| Bad::Json(error.to_string());
-        found.deserialize(&mut deserializer).map_err(bad)?;
-        deserializer.end().map_err(bad)
+        found.deserialize(&mut deserializer).map_err(|error| Bad::json(&error))?;
+        deserializer.end().map_err(|error| Bad::json(&error))
     }
 
     /// Reads an object as nearly all are; `None`, with scraps in the slots, when it is no such.

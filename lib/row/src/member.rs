@@ -13,10 +13,9 @@ use crate::field::Bad;
 /// # Errors
 /// When the line is no JSON object.
 pub fn members(line: &[u8]) -> Result<Vec<(String, &str)>, Bad> {
-    let bad = |error: serde_json::Error| Bad::Json(error.to_string());
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let members = deserializer.deserialize_map(Members).map_err(bad)?;
-    deserializer.end().map_err(bad)?;
+    let members = deserializer.deserialize_map(Members).map_err(|error| Bad::json(&error))?;
+    deserializer.end().map_err(|error| Bad::json(&error))?;
     Ok(members)
 }
 

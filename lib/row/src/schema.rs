@@ -226,7 +226,9 @@ impl Options {
     fn layout(&self, first: &[u8]) -> Result<Layout, String> {
         Ok(match (&self.form, &self.field_separator) {
             (Form::Json, _) => Layout::Json,
-            (Form::Auto, _) if first.first() == Some(&b'{') => Layout::Json,
+            (Form::Auto, _) if self.names.is_empty() && first.first() == Some(&b'{') => {
+                Layout::Json
+            }
             (Form::Auto | Form::Text, separator) => Layout::Text(separator.clone()),
             (Form::Csv, Separator::Byte(byte)) => Layout::Csv(*byte),
             (Form::Csv, _) => return Err("the separator of CSV is one byte and no blank".into()),

@@ -9,6 +9,8 @@ use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
+mod operands;
+
 /// Names, operators and parentheses of a text at most. `1 + 1 + …` is as deep a tree as it is
 /// long, and whoever walks it does so on the stack.
 const STEPS_MAX: usize = 2_000;
@@ -23,6 +25,8 @@ pub struct Item {
     pub ast: Ast,
     /// The name given by `AS`.
     pub name: Option<String>,
+    /// The expression as it was typed; with its name, where it has one.
+    pub typed: String,
     /// The whole text that the expression stands in, for carets.
     pub text: String,
 }
@@ -125,7 +129,9 @@ pub fn item(text: &str) -> Result<Item, Refused> {
 /// # Errors
 /// When the text is none, or goes on after them.
 pub fn items(text: &str) -> Result<Vec<Item>, Refused> {
-    let mut parser = Parser::new(&RowDialect).with_tokens_with_locations(tokens(text)?);
+    let tokens = tokens(text)?;
+    let typed = cut(text, &tokens);
+    let mut parser = Parser::new(&RowDialect).with_tokens_with_locations(tokens);
     let parsed = parser.parse_comma_separated(Parser::parse_select_item);
     let next = parser.peek_token();
     let parsed = parsed.map_err(|error| refused(text, &error, next.span.start))?;
@@ -136,7 +142,36 @@ pub fn items(text: &str) -> Result<Vec<Item>, Refused> {
         };
         return Err(Refused::new(text, next.span.start, hint(text, reason)));
     }
-    parsed.into_iter().map(|item| named(item, text)).collect()
+    parsed.into_iter().zip(typed).map(|(item, typed)| named(item, typed, text)).collect()
+}
+
+/// The parts of a text between the commas that stand in no parentheses.
+fn cut<'t>(text: &'t str, tokens: &[TokenWithSpan]) -> Vec<&'t str> {
+    let mut parts = Vec::new();
+    let (mut start, mut depth) = (0, 0_usize);
+    for TokenWithSpan { token, span } in tokens {
+        match token {
+            Token::LParen => depth += 1,
+            Token::RParen => depth = depth.saturating_sub(1),
+            Token::Comma if depth == 0 => {
+                parts.push(text[start..offset(text, span.start)].trim());
+                start = offset(text, span.end);
+            }
+            _ => {}
+        }
+    }
+    parts.push(text[start..].trim());
+    parts
+}
+
+/// Where a place stands in a text, in bytes. It counts lines and their letters from 1.
+fn offset(text: &str, place: Location) -> usize {
+    let mut lines = text.split_inclusive('\n');
+    let before = lines.by_ref().take(usize::try_from(place.line).unwrap_or(1).saturating_sub(1));
+    let start: usize = before.map(str::len).sum();
+    let letters = usize::try_from(place.column).unwrap_or(1).saturating_sub(1);
+    let letter = text[start..].char_indices().nth(letters);
+    letter.map_or(text.len(), |(at, _)| start + at)
 }
 
 /// Cuts a text into words, and refuses one that is longer than anybody writes.
@@ -158,14 +193,21 @@ fn tokens(text: &str) -> Result<Vec<TokenWithSpan>, Refused> {
     Ok(tokens)
 }
 
-fn named(item: SelectItem, text: &str) -> Result<Item, Refused> {
-    match item {
-        SelectItem::UnnamedExpr(ast) => Ok(Item { ast, name: None, text: text.to_owned() }),
-        SelectItem::ExprWithAlias { expr: ast, alias } => {
-            Ok(Item { ast, name: Some(alias.value), text: text.to_owned() })
-        }
-        other => Err(Refused::at(text, &other, "an expression is expected here")),
+fn named(item: SelectItem, typed: &str, text: &str) -> Result<Item, Refused> {
+    let (ast, name) = match item {
+        SelectItem::UnnamedExpr(ast) => (ast, None),
+        SelectItem::ExprWithAlias { expr, alias } => (expr, Some(alias.value)),
+        other => return Err(Refused::at(text, &other, "an expression is expected here")),
+    };
+    // The parser takes what stands before a missing operand, as in ` as name`, for a column.
+    if let (Ast::Identifier(column), Some(_)) = (&ast, &name)
+        && column.quote_style.is_none()
+        && is_one_missing(typed, false)
+    {
+        let reason = format!("an expression is expected before {column}");
+        return Err(Refused::at(text, &ast, reason));
     }
+    Ok(Item { ast, name, typed: typed.to_owned(), text: text.to_owned() })
 }
 
 /// Takes the place out of the parser's message, which ends in ` at Line: 1, Column: 5`; `next` is
@@ -232,18 +274,20 @@ pub fn brief(text: &str) -> String {
     }
 }
 
-/// The shell eats `$1` inside double quotes, and leaves texts that are easy to recognise.
+/// The shell eats `$1` inside double quotes, and leaves texts in which an operand is missing.
 fn hint(text: &str, reason: String) -> String {
-    let text: String = text.split_whitespace().collect();
-    let eaten = ["()", "(,", ",)", "(*", ",,"].iter().any(|scrap| text.contains(scrap))
-        || text.is_empty()
-        || text.starts_with(['=', '<', '>', '*', '/', '~', ','])
-        || text.ends_with(['=', '<', '>', '*', '/', '+', '-', '~', ',']);
-    if eaten && !text.contains('$') && !text.contains("count(*)") {
+    let is_known = !reason.starts_with("no function ");
+    if !text.contains('$') && is_one_missing(text, is_known) {
         format!("{reason}; did the shell eat a $1? use single quotes")
     } else {
         reason
     }
+}
+
+fn is_one_missing(text: &str, filled: bool) -> bool {
+    // A text in quotes that does not end is refused for that.
+    let tokens = Tokenizer::new(&RowDialect, text).tokenize_with_location();
+    tokens.is_ok_and(|tokens| operands::is_one_missing(&tokens, filled))
 }
 
 #[cfg(test)]
@@ -298,7 +342,18 @@ mod tests {
             let refused = items(text).expect_err("refused").to_string();
             assert!(refused.contains("single quotes"), "{text}: {refused}");
         }
-        assert!(!item("a b c").expect_err("refused").to_string().contains("single quotes"));
+        for text in ["a b c", "count(*) +* $1", "like as likes", "a ! b"] {
+            let refused = item(text).map_or_else(|refused| refused.to_string(), |_| String::new());
+            assert!(!refused.contains("single quotes"), "{text}: {refused}");
+        }
+    }
+
+    #[test]
+    fn an_item_knows_how_it_was_typed() {
+        let text = "a*2, ß( b,c )+1 ,\n 'ö,' as d";
+        let typed = |item: Item| item.typed;
+        let typed: Vec<_> = items(text).expect("items").into_iter().map(typed).collect();
+        assert_eq!(typed, ["a*2", "ß( b,c )+1", "'ö,' as d"]);
     }
 
     #[test]

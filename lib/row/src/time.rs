@@ -81,7 +81,8 @@ impl Clock {
             (Format::Millis, Ok(Number::Float(ms))) => whole_ms(ms),
             (Format::Micros, Ok(Number::Int(us))) => Some(us.div_euclid(1_000)),
             (Format::Nanos, Ok(Number::Int(ns))) => Some(ns.div_euclid(1_000_000)),
-            (Format::Micros | Format::Nanos, _) => None,
+            (Format::Micros, Ok(Number::Float(us))) => whole_ms(us / 1e3),
+            (Format::Nanos, Ok(Number::Float(ns))) => whole_ms(ns / 1e6),
             _ => return self.read_text(value),
         };
         time.filter(|&ms| is_time(ms)).ok_or_else(|| shown(value))
@@ -321,7 +322,11 @@ mod tests {
         assert_eq!(read("s", "17"), Ok(17_000));
         assert_eq!(read("us", "-1"), Ok(-1));
         assert_eq!(read("ns", "1999999"), Ok(1));
-        assert!(read("us", "1.5").is_err());
+        for (format, half) in [("ms", "-0.5"), ("us", "-5e2"), ("ns", "-5e5")] {
+            assert_eq!(read(format, half), Ok(-1), "{format} {half}");
+        }
+        assert_eq!(read("ns", "1700000000123456789.0"), Ok(1_700_000_000_123));
+        assert!(read("us", "2026-11-21").is_err());
         assert_eq!(read("ms", "-9000000000000000"), Ok(-TIME_MS_MAX));
         for (format, beyond) in
             [("auto", "9000000000000001"), ("s", "-9000000000001"), ("us", "9223372036854775807")]

@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use pipe::course;
-use pipe::exit::Result;
+use pipe::exit::{Error, Result};
 use pipe::mark::Partition;
 use row::stored;
 use serde_json::{Value, json};
 
-use super::{Feed, Job, Stage, full, offer};
+use super::{Feed, Job, Stage, offer};
 use crate::entry::{Entry, Filing};
 use crate::kept::Kept;
+use crate::ledger::Full;
 use crate::output::Output;
 use crate::ranker::Progress;
 
@@ -153,19 +154,24 @@ impl Stage {
         let mut row = offer(taken, &mut self.key, Some(at), arrival).keep();
         row.filing = Filing::stored(at);
         self.arrival = self.arrival.max(arrival);
-        ranker.restore_row(row).map_err(full)?;
+        ranker.restore_row(row).map_err(too_small)?;
         Ok(true)
     }
 
     fn restore_count(&mut self, at: u32, key: &Value, value: &Value) -> Result<bool> {
         let (Some(job), Some(key)) = (&mut self.job, bytes_of(key)) else { return Ok(false) };
-        job.ranker.restore_count(at, &key, value).map_err(full)
+        job.ranker.restore_count(at, &key, value).map_err(too_small)
     }
 
     fn restore_shown(&mut self, at: u32, key: &Value, value: &Value) -> bool {
         let (Some(job), Some(key)) = (&mut self.job, bytes_of(key)) else { return false };
         job.ranker.restore_shown(at, &key, value)
     }
+}
+
+/// The limits are smaller than they were when the state was stored.
+fn too_small(full: Full) -> Error {
+    Error::world("the stored state", full)
 }
 
 /// The bytes of the key that an entry is about.

@@ -155,9 +155,12 @@ impl Compiler<'_> {
     }
 
     fn unary(&mut self, ast: &Ast, op: UnaryOperator, of: &Ast) -> Result<Id, Refused> {
+        if op == UnaryOperator::Plus {
+            // It would change nothing: whoever wrote it meant something on its left.
+            return Err(self.refuse(ast, format!("nothing stands before {ast} to add to")));
+        }
         let of = self.expr(of)?;
         match op {
-            UnaryOperator::Plus => Ok(of),
             UnaryOperator::Minus => {
                 let negated = match &self.nodes[of as usize] {
                     Node::Constant(Value::Int(int)) => int.checked_neg().map(Number::Int),
