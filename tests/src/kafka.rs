@@ -1,7 +1,9 @@
 //! A real Kafka for tests, where one can be had.
 
 use std::env;
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -39,7 +41,7 @@ const START: Duration = Duration::from_mins(3);
 #[derive(Debug)]
 pub struct Kafka {
     /// `kafka-run`, which ends when its command does.
-    _run: Live,
+    run: Live,
     address: String,
     libs: String,
 }
@@ -52,18 +54,24 @@ impl Kafka {
     /// When it cannot start, or is missing although it is required.
     #[must_use]
     pub fn start(topics: &[&str]) -> Option<Kafka> {
+        Kafka::launch(&[], topics, "")
+    }
+
+    /// Starts `kafka-run` with `options`, which tells `more` (shell commands) after its address
+    /// and the folder of its jars.
+    fn launch(options: &[&str], topics: &[&str], more: &str) -> Option<Kafka> {
         if missing() {
             // Past the test's captured output.
             let _ = writeln!(io::stderr(), "SKIPPED: needs java and mvn");
             return None;
         }
         let mut command = Command::new("kafka-run");
-        let tell = "echo $KPIPE_BROKERS; echo $KAFKA_LIBS; exec cat";
-        command.args(topics).args(["--", "sh", "-c", tell]);
+        let tell = format!("echo $KPIPE_BROKERS; echo $KAFKA_LIBS; {more} exec cat");
+        command.args(options).args(topics).args(["--", "sh", "-c", &tell]);
         let mut run = Live::command(command);
         let address = run.line_within(START).expect("a broker that starts");
         let libs = run.line();
-        Some(Kafka { _run: run, address, libs })
+        Some(Kafka { run, address, libs })
     }
 
     /// The broker's address.
@@ -86,5 +94,54 @@ impl Kafka {
         command.arg(format!("org.apache.kafka.tools.{class}"));
         command.args(["--bootstrap-server", &self.address]);
         command
+    }
+}
+
+/// A running Kafka with the listeners, the users and the ACLs of `kafka-run --secure`.
+#[derive(Debug)]
+pub struct Secure {
+    /// The broker, of which [`Kafka::address`] takes everybody and permits everything.
+    pub kafka: Kafka,
+    /// The address of the listener with TLS that takes everybody.
+    pub tls: String,
+    /// Of that which wants a client certificate.
+    pub certified: String,
+    /// Of that which wants a password.
+    pub sasl: String,
+    /// The folder of certificates and passwords.
+    folder: PathBuf,
+}
+
+impl Secure {
+    /// Starts one with `topics`, as [`Kafka::start`].
+    ///
+    /// # Panics
+    /// As [`Kafka::start`].
+    #[must_use]
+    pub fn start(topics: &[&str]) -> Option<Secure> {
+        let tell = "echo $KAFKA_RUN_TLS; echo $KAFKA_RUN_MTLS; echo $KAFKA_RUN_SASL; \
+                    echo $KAFKA_RUN_DIR/secure;";
+        let mut kafka = Kafka::launch(&["--secure"], topics, tell)?;
+        let [tls, certified, sasl, folder] = [(); 4].map(|()| kafka.run.line());
+        Some(Secure { kafka, tls, certified, sasl, folder: folder.into() })
+    }
+
+    /// The path of one of its files: `ca.pem`, `USER.pem`, `USER.password`.
+    ///
+    /// # Panics
+    /// When the path is no text.
+    #[must_use]
+    pub fn file(&self, name: &str) -> String {
+        self.folder.join(name).into_os_string().into_string().expect("a path is text")
+    }
+
+    /// What one of its files says, without the last newline.
+    ///
+    /// # Panics
+    /// When there is no such file.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        let text = fs::read_to_string(self.file(name)).expect("a file of kafka-run");
+        text.trim_end().to_owned()
     }
 }

@@ -400,8 +400,10 @@ fn a_topic_without_permission_is_named() {
     let broker = Broker::with("t", 1);
     let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
     broker.cluster().topic_error("t", denied).expect("an error");
-    refused(kcons(&broker, &[]), 1, "t: Topic authorization failed");
-    refused(kcons(&broker, &["-g", "g"]), 1, "t: Topic authorization failed");
+    let reason = "t: Topic authorization failed: the user needs an ACL, READ, WRITE or CREATE for \
+                  the topic";
+    refused(kcons(&broker, &[]), 1, reason);
+    refused(kcons(&broker, &["-g", "g"]), 1, reason);
 }
 
 #[test]
@@ -412,11 +414,11 @@ fn a_partition_that_cannot_be_read_ends_the_run_or_is_said() {
     broker.cluster().request_errors(RDKafkaApiKey::Fetch, &denied);
     let ended = kcons(&broker, &["-e", "-q"]).end();
     assert_eq!(ended.code(), Some(1), "{}", ended.stderr);
-    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed ("));
+    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed: "));
     broker.cluster().request_errors(RDKafkaApiKey::Fetch, &denied);
     let ended = kcons(&broker, &["-e", "-q", "-E"]).end().done();
     assert_eq!(ended.text(), lines(0..3), "it was denied once");
-    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed ("));
+    assert!(ended.stderr.starts_with("kcons: t [0]: Topic authorization failed: "));
 }
 
 #[test]

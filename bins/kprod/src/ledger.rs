@@ -247,6 +247,10 @@ impl Reports for Ledger {
         }
     }
 
+    fn goes_on(&self) -> bool {
+        self.keeps_letters()
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.tick();
         if let Some((_, output, _)) = &mut self.letters {

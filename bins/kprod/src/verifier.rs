@@ -194,6 +194,10 @@ impl Reports for Events<'_> {
         }
     }
 
+    fn goes_on(&self) -> bool {
+        true
+    }
+
     fn flush(&mut self) -> Result<()> {
         self.output.flush()
     }

@@ -43,8 +43,8 @@ struct Setting {
 /// Of the caller, when there is no such property, its value is wrong, or its file cannot be read.
 pub fn client(flags: &Broker, defaults: &[(&str, &str)]) -> Result<ClientConfig> {
     let mut config = ClientConfig::new();
-    // The level at which librdkafka says which properties it ignores.
-    config.set_log_level(RDKafkaLogLevel::Warning);
+    // The level at which librdkafka says that a broker hung up on the first request.
+    config.set_log_level(RDKafkaLogLevel::Info);
     config.set("bootstrap.servers", flags.addresses());
     for (key, value) in RECONNECT.iter().chain(defaults) {
         config.set(*key, *value);
@@ -232,9 +232,20 @@ pub fn refusal(error: &KafkaError) -> Error {
     }
 }
 
-/// What librdkafka says of an error code, without its `Broker: ` or `Local: `.
+/// What librdkafka says of an error code, without its `Broker: ` or `Local: `; of a permission
+/// that is missing, which one it is as well.
 #[must_use]
 pub fn reason(code: RDKafkaErrorCode) -> String {
+    let missing = match code {
+        RDKafkaErrorCode::TopicAuthorizationFailed => "READ, WRITE or CREATE for the topic",
+        RDKafkaErrorCode::GroupAuthorizationFailed => "READ for the group",
+        RDKafkaErrorCode::ClusterAuthorizationFailed => "WRITE for the topic",
+        _ => return words(code),
+    };
+    format!("{}: the user needs an ACL, {missing}", words(code))
+}
+
+fn words(code: RDKafkaErrorCode) -> String {
     let text = code.to_string();
     let text = text.split_once('(').map_or(text.as_str(), |(_, text)| text);
     let text = text.strip_suffix(')').unwrap_or(text);
@@ -359,5 +370,9 @@ mod tests {
     fn a_code_is_said_in_words() {
         assert_eq!(reason(RDKafkaErrorCode::UnknownTopicOrPartition), "Unknown topic or partition");
         assert_eq!(reason(RDKafkaErrorCode::AllBrokersDown), "All broker connections are down");
+        assert_eq!(
+            reason(RDKafkaErrorCode::GroupAuthorizationFailed),
+            "Group authorization failed: the user needs an ACL, READ for the group"
+        );
     }
 }

@@ -58,10 +58,7 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        // What is fatal ends the program, with its one message.
-        if !matches!((level, facility), (RDKafkaLogLevel::Emerg, "FATAL")) {
-            self.troubles.log(level, facility, text);
-        }
+        self.troubles.log(level, facility, text);
     }
 
     fn error(&self, error: KafkaError, text: &str) {

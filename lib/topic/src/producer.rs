@@ -144,6 +144,12 @@ pub trait Reports {
     /// The records from `first` to `last` failed, because of `reason`.
     fn failed(&mut self, first: u64, last: u64, reason: &str);
 
+    /// Whether to hear of every record, and to go on with the rest, when a topic takes none of
+    /// them: without it, that ends the work with one error.
+    fn goes_on(&self) -> bool {
+        false
+    }
+
     /// A wait comes: what was held back should go now.
     ///
     /// # Errors
@@ -308,7 +314,11 @@ impl Producer {
             }
             let offered = self.client.offer(rest);
             for &(at, code) in &offered.refused {
-                self.failures.push(refused(&rest[at], code, self.record_bytes_max));
+                if is_denial(code) && !reports.goes_on() {
+                    self.failed += 1;
+                } else {
+                    self.failures.push(refused(&rest[at], code, self.record_bytes_max));
+                }
             }
             self.offered += offered.done as u64;
             rest = &rest[offered.done..];
@@ -383,7 +393,7 @@ impl Producer {
     /// As [`Producer::settle`].
     pub fn finish(&mut self, reports: &mut impl Reports) -> Result<()> {
         self.client.hurry();
-        let result = self.settle(reports);
+        let result = self.settle(reports).and(self.usable());
         result.and(reckon(self.offered, self.acknowledged + self.failed))
     }
 
@@ -397,6 +407,10 @@ impl Producer {
             result = result.and_then(|()| reports.flush());
             if !self.serve_all(HURRY, reports) {
                 self.client.hurry();
+            }
+            // What came into the queue after a fatal error would stay there until its time is over.
+            if self.usable().is_err() {
+                self.client.purge();
             }
             if let Err(error) = self.patience_left() {
                 result = result.and(Err(error));
@@ -441,14 +455,21 @@ impl Producer {
     }
 
     fn serve_one(&mut self, wait: Duration, reports: &mut impl Reports) -> bool {
-        let (acknowledged, failures, trouble) =
-            (&mut self.acknowledged, &mut self.failures, &mut self.trouble);
-        let before = (*acknowledged, failures.len());
+        let (acknowledged, failed) = (&mut self.acknowledged, &mut self.failed);
+        let (failures, trouble) = (&mut self.failures, &mut self.trouble);
+        let before = (*acknowledged, *failed, failures.len());
         let served = self.client.serve(wait, |message| match message.error() {
             None => {
                 *acknowledged += 1;
                 if trouble.is_none() {
                     *trouble = reports.acknowledged(Receipt(message)).err();
+                }
+            }
+            Some(code) if is_denial(code) && !reports.goes_on() => {
+                *failed += 1;
+                // The others only follow from a fatal error, which is told by itself.
+                if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+                    trouble.get_or_insert_with(|| Error::world(message.topic(), reason(code)));
                 }
             }
             Some(code) => failures.push(undelivered(message, code)),
@@ -457,7 +478,7 @@ impl Producer {
             // Things work: the next failure is news.
             self.client.client().context().0.forget();
         }
-        if (*acknowledged, failures.len()) != before {
+        if (*acknowledged, *failed, failures.len()) != before {
             self.patience.renew(self.start.elapsed());
         }
         served
@@ -478,6 +499,9 @@ impl Producer {
     fn usable(&self) -> Result<()> {
         match self.client.client().fatal_error() {
             None => Ok(()),
+            Some((code @ RDKafkaErrorCode::ClusterAuthorizationFailed, _)) => {
+                Err(Error::world(&self.brokers, reason(code)))
+            }
             Some((code, text)) if text.is_empty() => Err(Error::world("producer", reason(code))),
             Some((_, text)) => Err(Error::world("producer", text)),
         }
@@ -559,6 +583,15 @@ fn reckon(offered: u64, heard: u64) -> Result<()> {
         0 => Ok(()),
         lost => Err(Error::world("producer", format!("{lost} records are unaccounted for"))),
     }
+}
+
+/// Whether no record of the topic fares better.
+fn is_denial(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        code,
+        Code::TopicAuthorizationFailed | Code::Fatal | Code::PurgeQueue | Code::PurgeInflight
+    )
 }
 
 /// A record that came back.

@@ -39,6 +39,9 @@ struct Held {
     hopeless: bool,
 }
 
+/// What OpenSSL says of a broker that shows a certificate which nobody vouches for.
+const UNTRUSTED: &str = "certificate verify failed";
+
 /// What stands before a reason of OpenSSL's.
 const OPENSSL: &str = "SSL routines:";
 
@@ -74,21 +77,28 @@ impl Troubles {
 
     /// Takes a log line.
     pub fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        match level {
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                say(format!("librdkafka: {facility}: {text}"));
+        match (level, facility) {
+            // A broker that hangs up is news only to those who have not yet met it.
+            (RDKafkaLogLevel::Info, "FAIL") if self.state().held.is_some() => {
+                self.meet(text, false);
             }
+            // What is fatal ends the program, with its one message.
+            (RDKafkaLogLevel::Emerg, "FATAL")
+            | (RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info, _) => {}
+            (RDKafkaLogLevel::Debug, _) => say(format!("librdkafka: {facility}: {text}")),
             _ => self.meet(text, false),
         }
     }
 
     /// Takes an error of the client as a whole.
     pub fn error(&self, error: &KafkaError, text: &str) {
-        let hopeless = matches!(
-            error.rdkafka_error_code(),
-            Some(RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SSL)
-        );
-        self.meet(text, hopeless);
+        use RDKafkaErrorCode as Code;
+        match error.rdkafka_error_code() {
+            // What is fatal, as it is that nothing may be written, ends the program.
+            Some(Code::Fatal | Code::ClusterAuthorizationFailed) => {}
+            Some(Code::Authentication | Code::SSL) => self.meet(text, true),
+            _ => self.meet(text, false),
+        }
     }
 
     fn meet(&self, text: &str, hopeless: bool) {
@@ -99,7 +109,7 @@ impl Troubles {
         if let Some(held) = &mut state.held {
             // What is hopeless says why better than what follows from it.
             if !held.hopeless {
-                held.last = Some((thing.to_owned(), reason.to_owned()));
+                held.last = Some((thing.to_owned(), advised(reason)));
             }
             held.hopeless |= hopeless;
         } else if state.is_new(thing, reason, Instant::now()) {
@@ -137,8 +147,11 @@ fn plain(text: &str) -> Option<(&str, &str)> {
         .strip_prefix("[thrd:")
         .and_then(|text| text.split_once("]: "))
         .map_or(text, |(_, text)| text);
-    // A broker that has just started has no producer id at hand when the first one asks.
-    let passes = text.ends_with("Coordinator load in progress: retrying");
+    let text = text.strip_prefix("GroupCoordinator: ").unwrap_or(text);
+    // A broker that has just started has no producer id at hand when the first one asks, and the
+    // connection that was asked for one goes when it turns out to be to a broker already known.
+    let passes = text.ends_with("Coordinator load in progress: retrying")
+        || text.ends_with("Broker handle destroyed without termination: retrying");
     if passes || text.ends_with("brokers are down") {
         return None;
     }
@@ -147,16 +160,36 @@ fn plain(text: &str) -> Option<(&str, &str)> {
     let thing = thing.rsplit_once("://").map_or(thing, |(_, address)| address);
     let reason = reason.split_once(" (after ").map_or(reason, |(reason, _)| reason);
     if let Some((_, refusal)) = reason.rsplit_once(OPENSSL) {
-        return Some((thing, refusal.trim_start_matches(':')));
+        let refusal = refusal.trim_start_matches(':');
+        // librdkafka goes on with advice of its own, or not.
+        return Some((thing, if refusal.starts_with(UNTRUSTED) { UNTRUSTED } else { refusal }));
     }
     if reason.starts_with("Timed out ") && reason.contains("in-flight") {
         return Some((thing, "no answer"));
     }
+    let reason = reason.strip_suffix(": receive 0 after POLLIN").unwrap_or(reason);
     let reason = match reason.strip_prefix("Connect to ") {
         Some(rest) => rest.split_once(" failed: ").map_or(reason, |(_, why)| why),
         None => reason,
     };
     Some((thing, reason))
+}
+
+/// What a reason contains of which, when a program opens, a property is the likely cause.
+const ADVICE: [(&str, &str); 7] = [
+    (UNTRUSTED, "check ssl.ca.location, and that the certificate is for this host"),
+    ("SASL authentication error", "check sasl.username and sasl.password"),
+    ("alert bad certificate", "check ssl.certificate.location and ssl.key.location"),
+    ("alert certificate", "check ssl.certificate.location and ssl.key.location"),
+    ("alert unknown ca", "check ssl.certificate.location and ssl.key.location"),
+    ("Disconnected: ", "check security.protocol"),
+    ("tls_retry_write_records", "check security.protocol"),
+];
+
+/// The reason, with what to do about it.
+fn advised(reason: &str) -> String {
+    let advice = ADVICE.iter().find(|(part, _)| reason.contains(part));
+    advice.map_or_else(|| reason.to_owned(), |(_, advice)| format!("{reason}: {advice}"))
 }
 
 #[cfg(test)]
@@ -172,10 +205,14 @@ mod tests {
         assert_eq!(plain(REFUSED), Some(("localhost:9092", "Connection refused")));
         let logged = format!("[thrd:localhost:9092/bootstrap]: {REFUSED}");
         assert_eq!(plain(&logged), plain(REFUSED));
+        assert_eq!(plain(&format!("GroupCoordinator: {REFUSED}")), plain(REFUSED));
         assert_eq!(plain("1/1 brokers are down"), None);
         let loading = "Failed to acquire idempotence PID from broker b:1: Broker: Coordinator load \
                        in progress: retrying";
         assert_eq!(plain(loading), None);
+        let known = "Failed to acquire idempotence PID from broker b:1: Local: Broker handle \
+                     destroyed without termination: retrying";
+        assert_eq!(plain(known), None);
         assert_eq!(
             plain("sasl_ssl://b1:9093/1: SASL authentication error: no"),
             Some(("b1:9093", "SASL authentication error: no"))
@@ -216,7 +253,22 @@ mod tests {
         assert!(troubles.is_hopeless());
         troubles.log(RDKafkaLogLevel::Error, "FAIL", "b:1/bootstrap: error:0A:SSL routines::x");
         let (thing, reason) = troubles.last().expect("a trouble");
-        assert_eq!((thing.as_str(), reason.as_str()), ("b:1", "certificate verify failed"));
+        assert_eq!(thing, "b:1");
+        assert!(reason.starts_with("certificate verify failed: check ssl.ca.location"), "{reason}");
+    }
+
+    #[test]
+    fn what_a_property_may_mend_is_said_with_the_property_while_a_program_opens() {
+        let troubles = Troubles::held();
+        let text = "[thrd:b:1/bootstrap]: b:1/bootstrap: Disconnected: connection closed by peer: \
+                    receive 0 after POLLIN (after 1ms in state APIVERSION_QUERY)";
+        troubles.log(RDKafkaLogLevel::Info, "FAIL", text);
+        let (_, reason) = troubles.last().expect("a trouble");
+        assert_eq!(reason, "Disconnected: connection closed by peer: check security.protocol");
+        let wrong = KafkaError::Global(RDKafkaErrorCode::Authentication);
+        troubles.error(&wrong, "b:1/bootstrap: SASL authentication error: no");
+        let (_, reason) = troubles.last().expect("a trouble");
+        assert!(reason.ends_with(": check sasl.username and sasl.password"), "{reason}");
     }
 
     #[test]
@@ -227,6 +279,6 @@ mod tests {
         troubles.error(&KafkaError::Global(RDKafkaErrorCode::BrokerTransportFailure), REFUSED);
         assert!(troubles.is_hopeless());
         let last = troubles.last().expect("a trouble");
-        assert_eq!(last, ("b:1".to_owned(), "SASL authentication error: no".to_owned()));
+        assert!(last.0 == "b:1" && last.1.starts_with("SASL authentication error: no"));
     }
 }

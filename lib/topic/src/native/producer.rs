@@ -105,6 +105,15 @@ impl<C: ClientContext> Producer<C> {
         }
     }
 
+    /// Fails everything that is on its way.
+    pub(crate) fn purge(&self) {
+        let all = sys::RD_KAFKA_PURGE_F_QUEUE | sys::RD_KAFKA_PURGE_F_INFLIGHT;
+        // SAFETY: the client is live.
+        unsafe {
+            sys::rd_kafka_purge(self.client.native_ptr(), all);
+        }
+    }
+
     /// Puts records into the queue. librdkafka copies them.
     pub(crate) fn offer(&mut self, records: &[Record<'_>]) -> Offered {
         let Some(first) = records.first() else { return Offered { done: 0, refused: Vec::new() } };
