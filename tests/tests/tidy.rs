@@ -79,6 +79,7 @@ const EDGES: &[(&str, &[&str])] = &[
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
     ("bins/kcons/src/session/keeping.rs", &["Instant::now"]),
+    ("bins/kcons/src/session/telling.rs", &["Instant::now"]),
     // The loop of --verifiable.
     ("bins/kcons/src/verifiable.rs", &["pipe::stdio", "pipe::stop", "Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),
