@@ -24,9 +24,7 @@ impl Unit {
             Unit::Bytes => {
                 "{wide_bar} {percent:>3} %  {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
             }
-            Unit::Records => {
-                "{wide_bar} {percent:>3} %  {human_pos} of {human_len}, {eta} left"
-            }
+            Unit::Records => "{wide_bar} {percent:>3} %  {human_pos} of {human_len}, {eta} left",
         }
     }
 }
