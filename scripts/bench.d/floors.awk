@@ -23,7 +23,7 @@ job in ran {
     held = $3 == ">=" ? value >= $4 : $3 == "<=" ? value <= $4 : value < $4
   }
   if (!held) missed++
-  printf "%-6s %-48s %-2s %5s %-4s  %s\n", held ? "held" : "MISSED", meaning, $3, $4, $5, was
+  printf "%-6s %-58s %-2s %5s %-4s  %s\n", held ? "held" : "MISSED", meaning, $3, $4, $5, was
 }
 
 END { exit missed > 0 }
