@@ -331,13 +331,6 @@ impl Reader {
         })
     }
 
-    /// The high watermark of a partition as the last fetch said it; nothing before the first.
-    #[must_use]
-    pub fn high(&self, at: usize) -> Option<i64> {
-        let one = &self.partitions[at];
-        native::high(&self.client, &one.topic, one.number)
-    }
-
     /// Whether the group has taken the partitions away without asking.
     #[must_use]
     pub fn is_lost(&self) -> bool {

@@ -54,24 +54,6 @@ pub(crate) fn positions<C: ConsumerContext>(
     }
 }
 
-/// The high watermark of a partition as the last fetch said it, if there was one.
-pub(crate) fn high<C: ConsumerContext>(
-    client: &BaseConsumer<C>,
-    topic: &str,
-    partition: i32,
-) -> Option<i64> {
-    let topic = CString::new(topic).ok()?;
-    let (mut low, mut high) = (-1, -1);
-    // SAFETY: client and name are live, both numbers are writable.
-    let code = unsafe {
-        let native = client.client().native_ptr();
-        let (low, high) = (&raw mut low, &raw mut high);
-        sys::rd_kafka_get_watermark_offsets(native, topic.as_ptr(), partition, low, high)
-    };
-    let known = code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
-    known.then_some(high)
-}
-
 /// The id of the cluster's controller, when it is known within `time`.
 pub(crate) fn controller<C: ConsumerContext>(
     client: &BaseConsumer<C>,

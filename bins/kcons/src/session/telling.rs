@@ -78,13 +78,9 @@ impl Session<'_> {
         say_bare(stats.line(teller.begun.elapsed(), lag));
     }
 
-    /// Offsets between what was read of our partitions and their ends, as far as the last fetches
-    /// say; nothing before the first.
+    /// Offsets between what was read of our partitions and where reading ends, if it does.
     fn lag(&self) -> Option<u64> {
-        let ahead = |at: usize| {
-            let (high, next) = (self.reader.high(at)?, self.progress.left(at)?);
-            Some(u64::try_from(high - next).unwrap_or(0))
-        };
-        self.progress.ours().map(ahead).sum()
+        let (read, all) = self.progress.span();
+        self.orders.ends().then_some(all - read)
     }
 }
