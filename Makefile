@@ -12,6 +12,10 @@ BROKER ?= mock
 
 PROGRAMS := $(notdir $(wildcard bins/*))
 SCRIPTS := $(wildcard scripts/kafka-run scripts/kloop)
+# Kafka's tools that kprod and kcons are when they are called so.
+PROD_LINKS := kafka-console-producer kafka-verifiable-producer
+CONS_LINKS := kafka-console-consumer kafka-verifiable-consumer
+LINKS ?=
 BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 
 runner-mock := kmock
@@ -133,15 +137,43 @@ lint: ## checks the form of the code: rustfmt, clippy, shellcheck where it is in
 	    grep -rlE '^#!.*\b(ba)?sh$$' scripts .ci | xargs shellcheck; \
 	else echo 'shellcheck is not installed: the scripts are not checked' >&2; fi
 
+# Where things go, and where completions are looked for.
+BIN := $(DESTDIR)$(PREFIX)/bin
+SHARE := $(DESTDIR)$(PREFIX)/share
+COMPLETIONS := bash-completion/completions/% zsh/site-functions/_% fish/vendor_completions.d/%.fish
+DOCS := $(foreach form,man/man1/%.1 $(COMPLETIONS),$(PROGRAMS:%=$(form)))
+
 .PHONY: install
-install: build ## installs programs and scripts under PREFIX (/usr/local), below DESTDIR
-	install -d '$(DESTDIR)$(PREFIX)/bin'
-	install -m 755 $(PROGRAMS:%='$(BUILT)/%') $(SCRIPTS) '$(DESTDIR)$(PREFIX)/bin'
+install: docs $(LINKS:%=install-links) ## installs all under PREFIX (/usr/local), below DESTDIR
+	install -d '$(BIN)'
+	install -m 755 $(PROGRAMS:%='$(BUILT)/%') $(SCRIPTS) '$(BIN)'
+	for file in $(DOCS); do install -D -m 644 "$(BUILT)/share/$$file" "$(SHARE)/$$file"; done
+
+.PHONY: install-links
+install-links: ## installs the names of Kafka's tools too, as make install LINKS=1 does
+	install -d '$(BIN)'
+	link() { \
+	    to=$$1; shift; \
+	    for name; do \
+	        at="$(BIN)/$$name"; \
+	        if [[ ( -e $$at || -L $$at ) && $$(readlink "$$at") != "$$to" ]]; then \
+	            echo "$$at: is there already, and is not ours" >&2; exit 1; \
+	        fi; \
+	        ln -sf "$$to" "$$at"; \
+	    done; \
+	}; link kprod $(PROD_LINKS); link kcons $(CONS_LINKS)
+
+.PHONY: docs
+docs: build ## writes man pages and completions into target/release/share
+	'$(BUILT)/gendocs' '$(BUILT)/share'
 
 .PHONY: uninstall
 uninstall: ## takes away what install put under PREFIX
-	rm -f $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/bin/%')
-	rm -f $(SCRIPTS:scripts/%='$(DESTDIR)$(PREFIX)/bin/%')
+	for link in $(PROD_LINKS:%=%:kprod) $(CONS_LINKS:%=%:kcons); do \
+	    at="$(BIN)/$${link%:*}"; \
+	    [[ $$(readlink "$$at") != "$${link#*:}" ]] || rm -f "$$at"; \
+	done
+	rm -f $(PROGRAMS:%='$(BIN)/%') $(SCRIPTS:scripts/%='$(BIN)/%') $(DOCS:%='$(SHARE)/%')
 
 .PHONY: clean
 clean: ## takes away everything that was built

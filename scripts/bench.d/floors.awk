@@ -20,10 +20,10 @@ job in ran {
   if (held) {
     value = measured[$1, $2, $5]
     was = sprintf("%.2f %s", value, $5)
-    held = $3 == ">=" ? value >= $4 : value < $4
+    held = $3 == ">=" ? value >= $4 : $3 == "<=" ? value <= $4 : value < $4
   }
   if (!held) missed++
-  printf "%-6s %-48s %-2s %5s %-4s  %s\n", held ? "held" : "MISSED", meaning, $3, $4, $5, was
+  printf "%-6s %-58s %-2s %5s %-4s  %s\n", held ? "held" : "MISSED", meaning, $3, $4, $5, was
 }
 
 END { exit missed > 0 }

@@ -27,6 +27,7 @@ function show(name, ours,  fastest, usual, ratio, usual_ratio) {
     print race, name, "x", fastest / least >>measured
   }
   print race, name, unit, amount / fastest >>measured
+  if (rss[name]) print race, name, "MB", rss[name] / 1024 >>measured
   printf row, name, sprintf("%.3f", fastest), sprintf("%.3f", usual),
     sprintf("%.2f", amount / fastest), sprintf("%.3f", median(cpu, name)),
     rss[name] ? sprintf("%.1f", rss[name] / 1024) : "-", ratio, usual_ratio

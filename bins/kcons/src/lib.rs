@@ -23,6 +23,7 @@ mod verifiable;
 mod view;
 
 use std::env;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -288,6 +289,7 @@ fn of_reading(args: &Args) -> impl Iterator<Item = &'static str> {
         ("--skip-message-on-error", console.skip_message_on_error),
         ("--enable-systest-events", console.enable_systest_events),
         ("--perf", args.say.perf),
+        ("--stats", args.say.stats.is_some()),
     ];
     all.into_iter().filter_map(|(option, given)| given.then_some(option))
 }
@@ -688,6 +690,12 @@ fn ways(args: &Args) -> Ways {
     }
 }
 
+/// Whether a bar may be shown: not to who reads the records at the same terminal.
+fn bar(args: &Args, name: Name) -> bool {
+    let asked = !args.say.quiet && name == Name::Kcons;
+    asked && !io::stdout().is_terminal()
+}
+
 fn orders(args: &Args, broker: &Broker, group: Option<String>, name: Name) -> Result<Orders> {
     let place = place(args, broker, group.as_deref(), name)?;
     let auto = config::asked(broker, "enable.auto.commit")?;
@@ -712,5 +720,7 @@ fn orders(args: &Args, broker: &Broker, group: Option<String>, name: Name) -> Re
         goes_on: args.finish.keep_going,
         interval: interval.filter(|_| commits || args.keep.write_offsets.is_some()),
         quiet: args.say.quiet || name == Name::ConsoleConsumer,
+        stats: args.say.stats.map(Span::duration),
+        bar: bar(args, name),
     })
 }

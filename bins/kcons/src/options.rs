@@ -354,6 +354,10 @@ pub(crate) struct Say {
     #[arg(long)]
     pub(crate) perf: bool,
 
+    /// Says how fast it goes every D and at the end, as a line of JSON
+    #[arg(long, value_name = "D")]
+    pub(crate) stats: Option<Span>,
+
     /// Writes control bytes to a terminal as they are
     #[arg(long)]
     pub(crate) raw: bool,

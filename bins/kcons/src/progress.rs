@@ -12,6 +12,8 @@ pub(crate) struct Progress {
 struct Lane {
     /// Whether the partition is assigned.
     mine: bool,
+    /// The offset at which reading began.
+    first: i64,
     /// The offset behind everything read.
     next: i64,
     /// The offset behind what stdout has accepted.
@@ -28,8 +30,15 @@ struct Lane {
 const NEVER: i64 = i64::MAX;
 
 /// A partition that was never ours.
-const FOREIGN: Lane =
-    Lane { mine: false, next: -1, accepted: -1, ranged: -1, end: NEVER, committed: None };
+const FOREIGN: Lane = Lane {
+    mine: false,
+    first: -1,
+    next: -1,
+    accepted: -1,
+    ranged: -1,
+    end: NEVER,
+    committed: None,
+};
 
 impl Progress {
     /// Begins an assignment of none or more partitions, each of which [`Progress::start`] names.
@@ -55,7 +64,8 @@ impl Progress {
         }
         let end = end.unwrap_or(NEVER);
         let (accepted, ranged) = (next, next);
-        self.lanes[at] = Lane { mine: true, next, accepted, ranged, end, committed: stored };
+        self.lanes[at] =
+            Lane { mine: true, first: next, next, accepted, ranged, end, committed: stored };
     }
 
     /// Whether a record is to be written: it is ours, not read yet, and before the end.
@@ -93,6 +103,16 @@ impl Progress {
     #[must_use]
     pub(crate) fn is_done(&self) -> bool {
         self.assigned && self.unfinished().next().is_none()
+    }
+
+    /// How many offsets of our partitions that have an end have been read, and how many there are.
+    #[must_use]
+    pub(crate) fn span(&self) -> (u64, u64) {
+        let ending = self.lanes.iter().filter(|lane| lane.mine && lane.end != NEVER);
+        let length = |from: i64, to: i64| u64::try_from(to - from).unwrap_or(0);
+        ending.fold((0, 0), |(read, all), lane| {
+            (read + length(lane.first, lane.next), all + length(lane.first, lane.end))
+        })
     }
 
     /// Our partitions that are not at their ends.
@@ -172,6 +192,20 @@ impl Lane {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_span_is_of_what_ends() {
+        let mut progress = Progress::default();
+        progress.start(0, 5, Some(15), None);
+        progress.start(1, 0, None, None);
+        progress.start(2, 7, Some(7), None);
+        assert_eq!(progress.span(), (0, 10));
+        progress.reach(0, 9);
+        progress.reach(1, 100);
+        assert_eq!(progress.span(), (4, 10));
+        progress.revoke(&[0]);
+        assert_eq!(progress.span(), (0, 0));
+    }
 
     fn until(end: i64) -> Progress {
         let mut progress = Progress::default();

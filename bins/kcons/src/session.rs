@@ -2,6 +2,7 @@
 
 mod assignment;
 mod keeping;
+mod telling;
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,7 @@ use crate::offsets::{Source, Target};
 use crate::perf::Perf;
 use crate::progress::Progress;
 use crate::session::keeping::HAND_OVER;
+use crate::session::telling::Teller;
 use crate::sieve::Sieve;
 use crate::sink::Sink;
 use crate::start::{Finish, Place};
@@ -45,6 +47,10 @@ pub(crate) struct Orders {
     /// Whether offsets are committed to the group.
     pub(crate) commits: bool,
     pub(crate) quiet: bool,
+    /// Say how fast it goes this often.
+    pub(crate) stats: Option<Duration>,
+    /// Whether a bar may show how far it is.
+    pub(crate) bar: bool,
 }
 
 /// What is looked at in each record, when something is.
@@ -96,6 +102,8 @@ pub(crate) struct Session<'a> {
     heard: Instant,
     /// When the first partitions came, in milliseconds since the epoch.
     assigned: Option<i64>,
+    /// Tells of the run while it goes on.
+    teller: Teller,
 }
 
 /// How a run went.
@@ -122,6 +130,7 @@ impl<'a> Session<'a> {
         stop: &'a Stop,
     ) -> Session<'a> {
         let now = Instant::now();
+        let teller = Teller::new(orders.stats, orders.bar);
         Session {
             orders,
             ways,
@@ -134,6 +143,7 @@ impl<'a> Session<'a> {
             committed: now,
             heard: now,
             assigned: None,
+            teller,
         }
     }
 
@@ -150,6 +160,7 @@ impl<'a> Session<'a> {
                 Err(error)
             }
         };
+        self.tell_last();
         let closed = self.reader.close();
         Account {
             ended: ended.and(closed),
@@ -179,6 +190,7 @@ impl<'a> Session<'a> {
             let changed = self.answer()?;
             let busy = if self.ways.merge.is_some() { self.merge_on() } else { self.pass_on() }?;
             self.keep_time()?;
+            self.tell();
             if !busy && !changed && !self.pass_markers()? {
                 self.flush()?;
                 let time = self.leisure();
@@ -205,12 +217,14 @@ impl<'a> Session<'a> {
             sink: &mut self.sink,
             limit: self.orders.count.unwrap_or(u64::MAX),
             goes_on: self.orders.goes_on,
+            read: 0,
         };
         let before = pass.sink.count;
         match &mut self.ways.lens {
             None => pass.write(&batch, |_| true)?,
             Some(lens) => pass.write(&batch, |record| lens.takes(record))?,
         }
+        self.teller.read(pass.read);
         drop(batch);
         if self.sink.count > before {
             self.heard = Instant::now();
@@ -261,6 +275,7 @@ impl<'a> Session<'a> {
         for item in batch.items() {
             match item {
                 Item::Record(record) => {
+                    self.teller.read(1);
                     let offset = record.offset();
                     let ms = record.timestamp().map_or(i64::MIN, |(ms, _)| ms);
                     let mut bytes = Vec::new();
@@ -326,7 +341,7 @@ impl<'a> Session<'a> {
         let timeout = self.orders.timeout;
         let timeout = timeout.map(|timeout| timeout.saturating_sub(self.heard.elapsed()));
         let mark = self.sink.due_ms().map(Duration::from_millis);
-        [interval, timeout, mark].into_iter().flatten().min()
+        [interval, timeout, mark, self.teller.leisure()].into_iter().flatten().min()
     }
 }
 
@@ -350,6 +365,8 @@ struct Pass<'a> {
     /// Records to be written in all.
     limit: u64,
     goes_on: bool,
+    /// Records that were looked at.
+    read: u64,
 }
 
 impl Pass<'_> {
@@ -365,6 +382,7 @@ impl Pass<'_> {
                     if self.sink.count >= self.limit {
                         return Ok(());
                     }
+                    self.read += 1;
                     let (at, offset) = (record.at(), record.offset());
                     if self.progress.wants(at, offset) && takes(record) {
                         self.sink.record(record, batch.partition(at))?;

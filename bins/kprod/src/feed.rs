@@ -60,6 +60,8 @@ pub struct Feed<'a> {
     looked: u64,
     /// Lines of this input before a server was connected to again.
     base: u64,
+    /// Bytes of the inputs before this one.
+    passed: u64,
     /// Topics of envelopes that are open.
     topics: usize,
     /// Lines that are no records, among the dead letters.
@@ -89,6 +91,7 @@ impl<'a> Feed<'a> {
             looks,
             looked: 0,
             base: 0,
+            passed: 0,
             topics: 0,
             refused: 0,
             ended: false,
@@ -197,6 +200,7 @@ impl<'a> Feed<'a> {
                     self.producer.wait(None, Some(time), &mut self.ledger)?;
                 }
                 Room::For(room) if self.batch(index, &mut lines, splitter.as_mut(), room)? => {
+                    self.ledger.reached(self.passed + lines.bytes_read());
                     self.ledger.tick();
                 }
                 Room::For(_) => {
@@ -217,6 +221,7 @@ impl<'a> Feed<'a> {
             }
         }
         self.base += lines.number();
+        self.passed += lines.bytes_read();
         match splitter.and_then(|mut splitter| splitter.rest(b"")) {
             Some(rest) => self.one(place::number(index, self.base + 1), &rest, b""),
             None => Ok(()),

@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use pipe::bar::{Bar, Unit};
 use pipe::exit::{Error, Result, say, say_bare};
+use pipe::stats::Stats;
 use pipe::stdio::Output;
 use topic::producer::{Receipt as Acknowledged, Reports};
 
@@ -12,7 +14,6 @@ use crate::letters::Letters;
 use crate::perf::Perf;
 use crate::place;
 use crate::receipt::Receipt;
-use crate::stats::Stats;
 
 /// How often --perf says a line, as the perf test does.
 const PERF_EVERY: Duration = Duration::from_secs(5);
@@ -41,6 +42,8 @@ pub struct Plan<'a> {
     pub perf: bool,
     /// How often the line of --stats is said.
     pub stats: Option<Duration>,
+    /// The bytes of the input, when a bar may show how far it is.
+    pub bytes: Option<u64>,
 }
 
 /// Who tells.
@@ -54,6 +57,8 @@ pub struct Ledger {
     letters: Option<(Letters, Output, PathBuf)>,
     perf: Option<Perf>,
     stats: Option<Stats>,
+    /// A bar with the bytes that there are.
+    bar: Option<(Bar, u64)>,
     /// Whether acknowledgements are no news to anybody.
     deaf: bool,
     clocks: Clocks,
@@ -64,7 +69,6 @@ pub struct Ledger {
 struct Clocks {
     start: Instant,
     perf: Option<Duration>,
-    stats: Option<(Duration, Duration)>,
 }
 
 impl Ledger {
@@ -87,12 +91,9 @@ impl Ledger {
             letters,
             deaf: quiet && !plan.perf && plan.stats.is_none(),
             perf: plan.perf.then(Perf::default),
-            stats: plan.stats.map(|_| Stats::default()),
-            clocks: Clocks {
-                start: Instant::now(),
-                perf: plan.perf.then_some(PERF_EVERY),
-                stats: plan.stats.map(|every| (every, every)),
-            },
+            bar: plan.bytes.and_then(|bytes| Some((Bar::open(Unit::Bytes)?, bytes))),
+            stats: plan.stats.map(|every| Stats::new("kprod", every)),
+            clocks: Clocks { start: Instant::now(), perf: plan.perf.then_some(PERF_EVERY) },
         })
     }
 
@@ -142,6 +143,13 @@ impl Ledger {
         }
     }
 
+    /// Shows that so many bytes of the input were read.
+    pub fn reached(&self, bytes: u64) {
+        if let Some((bar, all)) = &self.bar {
+            bar.show(bytes, *all);
+        }
+    }
+
     /// Keeps a record that was refused before it was one, as a dead letter.
     ///
     /// # Errors
@@ -163,14 +171,14 @@ impl Ledger {
             say_bare(perf.line(elapsed));
             *due = elapsed + PERF_EVERY;
         }
-        if let (Some(stats), Some((every, due))) = (&mut self.stats, &mut self.clocks.stats)
-            && elapsed >= *due
+        if let Some(stats) = &mut self.stats
+            && stats.wait(elapsed).is_zero()
         {
-            say_bare(stats.line(elapsed));
-            *due = elapsed + *every;
+            say_bare(stats.line(elapsed, None));
         }
-        let due = self.clocks.perf.into_iter().chain(self.clocks.stats.map(|(_, due)| due)).min();
-        due.map(|due| due.saturating_sub(elapsed))
+        let perf = self.clocks.perf.map(|due| due.saturating_sub(elapsed));
+        let stats = self.stats.as_ref().map(|stats| stats.wait(elapsed));
+        perf.into_iter().chain(stats).min()
     }
 
     /// Says what is said at the end. Gives the number of dead letters and where they are.
@@ -178,11 +186,12 @@ impl Ledger {
     /// # Errors
     /// When the file of dead letters cannot be written.
     pub fn close(&mut self) -> Result<(u64, Option<String>)> {
+        self.bar = None;
         if let Some(perf) = &self.perf {
             say_bare(perf.total(self.clocks.start.elapsed()));
         }
         if let Some(stats) = &mut self.stats {
-            say_bare(stats.line(self.clocks.start.elapsed()));
+            say_bare(stats.line(self.clocks.start.elapsed(), None));
         }
         let Some((letters, output, path)) = &mut self.letters else { return Ok((0, None)) };
         output.flush()?;
@@ -208,7 +217,7 @@ impl Reports for Ledger {
             letters.forget(receipt.number());
         }
         if let Some(stats) = &mut self.stats {
-            stats.acknowledged();
+            stats.given(1);
         }
         if let Some(perf) = &mut self.perf {
             let bytes = receipt.key_bytes().unwrap_or(0) + receipt.value_bytes().unwrap_or(0);

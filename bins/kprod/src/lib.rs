@@ -13,11 +13,11 @@ pub mod reader;
 pub mod receipt;
 pub mod source;
 pub mod splitter;
-pub mod stats;
 pub mod verifiable;
 pub mod verifier;
 
 use std::env;
+use std::fs::Metadata;
 use std::io::{self, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -430,7 +430,20 @@ fn plan(args: &Args) -> Plan<'_> {
         tee: told.tee,
         perf: told.speed.perf,
         stats: told.speed.stats.map(Span::duration),
+        bytes: bytes_to_read(args),
     }
+}
+
+/// The bytes of all files, when a bar may show how far they are read: not on a terminal on which
+/// lines or receipts are written.
+fn bytes_to_read(args: &Args) -> Option<u64> {
+    let told = &args.told;
+    let writes = told.receipts || told.tee;
+    if told.quiet || args.files.is_empty() || writes && io::stdout().is_terminal() {
+        return None;
+    }
+    let bytes = |file: &PathBuf| file.metadata().ok().filter(Metadata::is_file).map(|it| it.len());
+    args.files.iter().map(bytes).sum()
 }
 
 #[cfg(test)]

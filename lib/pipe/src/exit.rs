@@ -23,6 +23,9 @@ use crate::stdio::reason;
 /// The name that stands in front of every message.
 static TOOL: OnceLock<&'static str> = OnceLock::new();
 
+/// Takes out of the way what is shown on stderr while a message is written.
+static ASIDE: OnceLock<fn(&mut dyn FnMut())> = OnceLock::new();
+
 /// An exit code of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Code(pub u8);
@@ -102,13 +105,26 @@ pub fn main<A: clap::Parser>(tool: &'static str, run: impl FnOnce(&A) -> Result<
 /// Writes `tool: message` to stderr, in one write. A stderr that is gone is no reason to stop.
 pub fn say(message: impl Display) {
     let tool = TOOL.get().copied().unwrap_or("kpipe");
-    let line = format!("{tool}: {message}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    write(&format!("{tool}: {message}\n"));
 }
 
 /// Writes `line` to stderr as it is, for the lines whose form another tool has set.
 pub fn say_bare(line: impl Display) {
-    let _ = std::io::stderr().write_all(format!("{line}\n").as_bytes());
+    write(&format!("{line}\n"));
+}
+
+/// Lets messages be written by means of `aside`, which takes out of the way what is shown on
+/// stderr. Handed in by who shows something, so that no other program carries what that needs.
+pub(crate) fn write_aside(aside: fn(&mut dyn FnMut())) {
+    ASIDE.get_or_init(|| aside);
+}
+
+fn write(line: &str) {
+    let mut write = || drop(std::io::stderr().write_all(line.as_bytes()));
+    match ASIDE.get() {
+        Some(aside) => aside(&mut write),
+        None => write(),
+    }
 }
 
 /// What is said of an argument that is none, and is the name of a file.

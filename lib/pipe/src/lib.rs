@@ -3,12 +3,14 @@
 //!
 //! Nothing here knows Kafka or looks inside a row.
 
+pub mod bar;
 pub mod course;
 pub mod exit;
 pub mod lines;
 pub mod mark;
 pub mod outlet;
 pub mod rate;
+pub mod stats;
 pub mod stdio;
 pub mod stop;
 pub mod units;

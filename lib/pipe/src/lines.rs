@@ -56,6 +56,8 @@ pub struct Lines {
     line_bytes_max: usize,
     number: u64,
     ended: bool,
+    /// Bytes that were read.
+    read: u64,
     /// Bytes of an over-long line that were read and let go.
     skipped: u64,
     head: Vec<u8>,
@@ -74,6 +76,7 @@ impl Lines {
             line_bytes_max,
             number: 0,
             ended: false,
+            read: 0,
             skipped: 0,
             head: Vec::new(),
         }
@@ -83,6 +86,12 @@ impl Lines {
     #[must_use]
     pub fn number(&self) -> u64 {
         self.number
+    }
+
+    /// Bytes of the input that were read, those of lines still to be handed out among them.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        self.read
     }
 
     /// The input's name in messages.
@@ -199,6 +208,7 @@ impl Lines {
             }
             Some(bytes) => {
                 self.end += bytes;
+                self.read += bytes as u64;
                 Ok(Fill::Data)
             }
         }

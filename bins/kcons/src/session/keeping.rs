@@ -34,8 +34,12 @@ impl Session<'_> {
             match self.reader.change()? {
                 Some(Change::Assigned(at)) => self.start(&at)?,
                 Some(Change::Revoked(at)) => self.hand_over(&at, Duration::ZERO)?,
-                None => self.reader.wait_for(self.sink.output(), PULSE)?,
+                None => {
+                    let time = self.teller.leisure().map_or(PULSE, |time| time.min(PULSE));
+                    self.reader.wait_for(self.sink.output(), time)?;
+                }
             }
+            self.tell();
             if self.stop.requested() {
                 let deadline = deadline.get_or_insert_with(|| Instant::now() + SHUTDOWN);
                 if *deadline <= Instant::now() {
