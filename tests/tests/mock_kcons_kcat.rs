@@ -44,10 +44,32 @@ fn fill(broker: &Broker) {
     producer.flush(Duration::from_secs(30)).expect("acknowledged");
 }
 
+fn has_kcat() -> bool {
+    Command::new("kcat").arg("-V").output().is_ok_and(|ended| ended.status.success())
+}
+
+#[test]
+fn kcons_reads_what_kcat_wrote() {
+    if !has_kcat() {
+        return;
+    }
+    let broker = Broker::with("t", 1);
+    let address = broker.address();
+    let args = ["-P", "-b", &address, "-t", "t", "-K", ":", "-Z", "-H", "h=1"];
+    // kcat leaves empty lines out, and takes what has no separator for a value.
+    let input = "a:one\nb:\nno key\n:none\nk:\u{fc}\n";
+    let _ = Run::command(Command::new("kcat")).args(args).input(input).end().done();
+    let format = "%k=%s (%K %S) %h\n";
+    let args = ["-b", &address, "-t", "t", "-e", "-q", "-Z", "-f", format];
+    let read = Run::of("kcons").args(args).end().done();
+    let expected = "a=one (1 3) h=1\nb=NULL (1 -1) h=1\nNULL=no key (-1 6) h=1\n\
+                    NULL=none (-1 4) h=1\nk=\u{fc} (1 2) h=1\n";
+    assert_eq!(read.text(), expected);
+}
+
 #[test]
 fn kcats_options_give_kcats_bytes() {
-    let there = Command::new("kcat").arg("-V").output().is_ok_and(|ended| ended.status.success());
-    if !there {
+    if !has_kcat() {
         return;
     }
     let broker = Broker::with("t", 1);
