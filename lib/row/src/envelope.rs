@@ -61,7 +61,7 @@ pub(crate) struct Envelope<'a> {
 
 /// A string that is borrowed where it has no escapes, also inside an option.
 #[derive(Debug, Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] pub Cow<'a, str>);
 
 impl<'a> Envelope<'a> {
     /// Reads a line.

@@ -77,7 +77,10 @@ impl RecordKeys {
         let row = reader.read(line).map_err(Refusal::Row)?;
         let null = match slots.as_slice() {
             [slot] => push_one(row, *slot, &mut self.bytes),
-            slots => push_array(row, slots, &mut self.bytes),
+            slots => {
+                push_array(row, slots, &mut self.bytes);
+                false
+            }
         };
         self.ends.push(End { at: self.bytes.len(), null });
         Ok(true)
@@ -110,8 +113,8 @@ fn push_one(row: Row<'_>, slot: u16, bytes: &mut Vec<u8>) -> bool {
     matches!(value, Value::Null)
 }
 
-/// Appends the fields of a key as an array, which is never NULL.
-fn push_array(row: Row<'_>, slots: &[u16], bytes: &mut Vec<u8>) -> bool {
+/// Appends fields as an array of JSON.
+pub fn push_array(row: Row<'_>, slots: &[u16], bytes: &mut Vec<u8>) {
     let mut before = b'[';
     for &slot in slots {
         bytes.push(before);
@@ -119,7 +122,6 @@ fn push_array(row: Row<'_>, slots: &[u16], bytes: &mut Vec<u8>) -> bool {
         before = b',';
     }
     bytes.push(b']');
-    false
 }
 
 #[cfg(test)]

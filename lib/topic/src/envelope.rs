@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use row::envelope::Text;
 use serde::Deserialize;
 
 use crate::draft::Pen;
@@ -29,10 +30,6 @@ pub struct Envelope<'a> {
     #[serde(borrow)]
     payload_b64: Option<Text<'a>>,
 }
-
-/// A string, borrowed where it has no escapes.
-#[derive(Debug, Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// A name or a value of a header.
 #[derive(Debug, Deserialize)]

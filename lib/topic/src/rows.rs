@@ -1,7 +1,7 @@
 //! Records from rows: key, headers and time are fields, the value is the whole line.
 
-use row::field::{Fields as _, Reader, Row};
-use row::form::write_json;
+use row::field::{Fields as _, Reader};
+use row::record_key::push_array;
 use row::schema::Options;
 use row::time::{Clock, Format};
 use row::value::Value;
@@ -102,7 +102,11 @@ impl Rows {
         match slots.key.as_slice() {
             [] => {}
             [slot] => pen.key(text(&row.field(*slot), &mut self.scratch)),
-            slots => pen.key(Some(array(row, slots, &mut self.scratch))),
+            slots => {
+                self.scratch.clear();
+                push_array(row, slots, &mut self.scratch);
+                pen.key(Some(&self.scratch));
+            }
         }
         pen.value(Some(line));
         Ok(true)
@@ -135,18 +139,6 @@ fn text<'a>(value: &Value<'_>, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
     scratch.clear();
     value.write(scratch);
     (!value.is_null()).then_some(scratch)
-}
-
-fn array<'a>(row: Row<'_>, slots: &[u16], scratch: &'a mut Vec<u8>) -> &'a [u8] {
-    scratch.clear();
-    let mut before = b'[';
-    for &slot in slots {
-        scratch.push(before);
-        write_json(&row.field(slot), scratch);
-        before = b',';
-    }
-    scratch.push(b']');
-    scratch
 }
 
 #[cfg(test)]
