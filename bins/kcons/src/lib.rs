@@ -1,8 +1,10 @@
 //! A Kafka topic to stdout, offsets committed only for what stdout accepted.
 
+mod bell;
 mod console;
 mod deserializer;
 mod envelope;
+mod epochs;
 mod event;
 mod format;
 mod listing;
@@ -10,6 +12,7 @@ mod marks;
 mod merge;
 mod offsets;
 mod options;
+mod pass;
 mod perf;
 mod progress;
 mod query;
@@ -21,6 +24,7 @@ mod sink;
 mod start;
 mod verifiable;
 mod view;
+mod writer;
 
 use std::env;
 use std::io::{self, IsTerminal as _};
@@ -34,6 +38,7 @@ use pipe::stdio::Output;
 use pipe::stop::Stop;
 use pipe::units::Span;
 use regex::Regex;
+use topic::archive::Archive;
 use topic::config::{self, file_properties};
 use topic::consumer::{Plan, Reader};
 use topic::flags::{Broker, Older, both_spellings, topic_name};
@@ -41,17 +46,20 @@ use topic::listing::Listing;
 use topic::mock;
 use topic::properties;
 
+use crate::bell::Bell;
 use crate::console::{Class, Formatter};
 use crate::format::Format;
 use crate::marks::Marks;
+use crate::epochs::{Commits, Epochs, Rhythm};
 use crate::merge::Merge;
 use crate::offsets::{Source, Target};
 use crate::perf::{Perf, Times};
 use crate::session::{Account, Lens, Orders, Session, Ways};
 use crate::sieve::Sieve;
-use crate::sink::{Form, Manner, Sink};
+use crate::sink::{Form, Manner, Sink, Way};
 use crate::start::{Place, Start};
 use crate::verifiable::{Member, Task};
+use crate::writer::Writer;
 
 const AFTER_HELP: &str = r#"START
   A group begins at its stored offsets. Where there are none, and without a group, reading begins
@@ -139,6 +147,12 @@ pub struct Args {
 
 /// Time between commits, unless it is said.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Time between ticks, unless it is said.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why there are no epochs without a group.
+const NEEDS_GROUP: &str = "needs -g GROUP: offsets are committed to it, with the results";
 
 /// The name that the program was called by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -248,6 +262,7 @@ fn verify(args: &Args, mut broker: Broker) -> Result<Code> {
         group: Some(&group),
         until_end: false,
         apart: false,
+        epochs: false,
     };
     let stop = Stop::listen()?;
     let reader = Reader::open(&plan)?;
@@ -278,6 +293,7 @@ fn of_reading(args: &Args) -> impl Iterator<Item = &'static str> {
         ("--where-value", !selection.where_value.is_empty()),
         ("--where-header", !selection.where_header.is_empty()),
         ("--marks", keep.marks),
+        ("--epoch", keep.epoch.is_some()),
         ("--commit-interval", keep.commit_interval.is_some()),
         ("--write-offsets", keep.write_offsets.is_some()),
         ("--formatter", console.formatter.is_some()),
@@ -348,6 +364,9 @@ fn query(args: &Args, broker: &Broker) -> Result<Code> {
 /// Reads records.
 fn read(args: &Args, broker: &Broker, name: Name) -> Result<Code> {
     check_together(args)?;
+    if args.keep.epoch.is_some() {
+        check_epochs(args)?;
+    }
     let group = group(args, broker)?;
     let orders = orders(args, broker, group.clone(), name)?;
     let form = form(args, name)?;
@@ -356,6 +375,9 @@ fn read(args: &Args, broker: &Broker, name: Name) -> Result<Code> {
     let listing = if has_patterns(args) { Some(Listing::open(broker)?) } else { None };
     let topics = topics(args, listing.as_ref())?;
     drop(listing);
+    if args.keep.epoch.is_some() {
+        return read_epochs(args, broker, topics, orders, form);
+    }
     let stop = Stop::listen()?;
     let mut sink = sink(args, form, group.is_some())?;
     let partitions = args.choice.partitions.as_deref().map(sorted);
@@ -366,12 +388,104 @@ fn read(args: &Args, broker: &Broker, name: Name) -> Result<Code> {
         group: group.as_deref(),
         until_end: orders.ends_as_it_is(),
         apart: args.selection.merge,
+        epochs: false,
     };
     let begun = sink::now();
     let reader = Reader::open(&plan).inspect_err(|error| sink.abort(error))?;
     let account = Session::new(orders, ways(args), reader, sink, &stop).run();
     report(args, &account, begun);
     account.ended.map(|()| Code::DONE)
+}
+
+/// Reads records in epochs, whose offsets others commit with the results.
+fn read_epochs(
+    args: &Args,
+    broker: &Broker,
+    topics: Vec<String>,
+    orders: Orders,
+    form: Form,
+) -> Result<Code> {
+    let group = orders.group.clone().unwrap_or_default();
+    let (stop, bell) = (Stop::listen()?, Bell::new()?);
+    let stdout = Output::stdout()?;
+    if stdout.is_terminal() {
+        return Err(Error::caller("--epoch", "stdout is a terminal; marks are for programs"));
+    }
+    let epoch = args.keep.epoch.map_or(Duration::ZERO, Span::duration);
+    let kept = args.keep.commit_interval.is_some() || args.begin.from_offsets.is_some();
+    let commits = match stdout.is_pipe() {
+        _ if kept => Commits::Elsewhere,
+        true => Commits::Group,
+        false => Commits::Nobody,
+    };
+    let ways = ways(args);
+    let rhythm = Rhythm {
+        group: group.clone(),
+        epoch,
+        commits,
+        lens: ways.lens,
+        source: ways.source,
+        target: ways.target,
+    };
+    let tick = args.keep.tick.map_or(TICK, Span::duration).min(epoch);
+    let marks = Marks::new(i64::try_from(tick.as_millis()).unwrap_or(i64::MAX), true);
+    let manner = Manner { escapes: false, unbuffered: false, skips: args.console.skip_message_on_error };
+    let writer = Writer::over(stdout, bell.rope())?;
+    let mut sink = Sink::new(Way::Queued(writer), form, Some(marks), manner);
+    sink.open()?;
+    let plan = Plan {
+        flags: broker,
+        topics: &topics,
+        partitions: None,
+        group: Some(&group),
+        until_end: orders.ends_as_it_is(),
+        apart: false,
+        epochs: true,
+    };
+    let begun = sink::now();
+    let opened = Reader::open(&plan).and_then(|reader| {
+        let archive = Archive::open(broker, &group)?;
+        let ends = epochs::ends(&orders, &archive, reader.partitions())?;
+        Ok((reader, archive, ends))
+    });
+    let (reader, archive, ends) = opened.inspect_err(|error| sink.abort(error))?;
+    let account = Epochs::new(orders, rhythm, (reader, archive, ends), sink, (&stop, bell))?.run();
+    report(args, &account, begun);
+    account.ended.map(|()| Code::DONE)
+}
+
+/// Refuses what does not go with epochs.
+fn check_epochs(args: &Args) -> Result<()> {
+    let place = &args.begin;
+    for (option, given, reason) in [
+        ("--partition", args.choice.partitions.is_some(), "its group assigns partitions"),
+        ("--seek", place.seek, "state is of the stored offsets; give another group"),
+        ("--merge", args.selection.merge, "epochs need -g"),
+        ("--unbuffered", args.print.unbuffered, "lines are committed by the epoch"),
+        ("--delimiter", args.print.delimiter.is_some(), "marks stand in lines of their own"),
+        ("--keep-going", args.finish.keep_going, "what is left out would be committed as read"),
+        ("--timeout-ms", args.finish.timeout_ms.is_some(), "use -e, or end it by a signal"),
+        (
+            "--group-protocol",
+            args.choice.group_protocol == Some(options::Protocol::Consumer),
+            "a static member that comes back would wait for 45 s",
+        ),
+        (
+            "--isolation-level",
+            args.choice.isolation_level == Some(options::Isolation::ReadUncommitted),
+            "what is not committed may be taken back",
+        ),
+        (
+            "--commit-interval",
+            args.keep.commit_interval.is_some_and(|span| span.ms() > 0),
+            "results are committed by the epoch; only 0 goes with it",
+        ),
+    ] {
+        if given {
+            return Err(Error::caller(option, format!("cannot be used with --epoch: {reason}")));
+        }
+    }
+    Ok(())
 }
 
 /// Says how it went.
@@ -410,8 +524,8 @@ fn sink(args: &Args, form: Form, grouped: bool) -> Result<Sink> {
     };
     // Only a member of a group has something to do while the reader of stdout takes nothing.
     let stdout = if grouped { stdout.unblocked() } else { stdout };
-    let marks = args.keep.marks.then(|| Marks::new(args.keep.tick.map_or(100, Span::ms)));
-    let mut sink = Sink::new(stdout, form, marks, manner);
+    let marks = args.keep.marks.then(|| Marks::new(args.keep.tick.map_or(100, Span::ms), false));
+    let mut sink = Sink::new(Way::Straight(stdout), form, marks, manner);
     sink.open()?;
     Ok(sink)
 }
@@ -548,6 +662,12 @@ fn group(args: &Args, broker: &Broker) -> Result<Option<String>> {
         if given && group.is_none() {
             return Err(Error::caller(option, "needs -g"));
         }
+    }
+    if args.keep.epoch.is_some() && group.is_none() {
+        return Err(Error::caller("--epoch", NEEDS_GROUP));
+    }
+    if args.keep.tick.is_some() && !args.keep.marks && args.keep.epoch.is_none() {
+        return Err(Error::caller("--tick", "needs --marks or --epoch"));
     }
     let keeps = group.is_some() || args.keep.write_offsets.is_some();
     if args.keep.commit_interval.is_some() && !keeps {

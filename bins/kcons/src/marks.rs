@@ -4,6 +4,7 @@
 //! milliseconds since the epoch.
 
 use pipe::mark::{How, Mark, Partition};
+use topic::consumer::Membership;
 
 /// How long a caught-up partition is silent before it is idle.
 const SILENCE_MS: i64 = 1_000;
@@ -12,6 +13,8 @@ const SILENCE_MS: i64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Marks {
     tick_ms: i64,
+    /// Whether barriers follow.
+    epochs: bool,
     /// The last tick written.
     ticked: i64,
     lanes: Vec<Lane>,
@@ -42,30 +45,29 @@ enum State {
 }
 
 impl Marks {
-    /// Marks with a tick every `tick_ms`, at least 1.
+    /// Marks with a tick every `tick_ms`, at least 1, and barriers when there are `epochs`.
     #[must_use]
-    pub(crate) fn new(tick_ms: i64) -> Marks {
-        Marks { tick_ms, ticked: i64::MIN, lanes: Vec::new(), current: None, flows: false }
+    pub(crate) fn new(tick_ms: i64, epochs: bool) -> Marks {
+        Marks { tick_ms, epochs, ticked: i64::MIN, lanes: Vec::new(), current: None, flows: false }
     }
 
     /// The first line of the stream, and the first tick.
     pub(crate) fn open(&mut self, now: i64, out: &mut Vec<u8>) {
         let tick_ms = self.tick_ms.unsigned_abs();
-        Mark::Open { epochs: false, tick_ms, stages: Vec::new() }.write(out);
+        Mark::Open { epochs: self.epochs, tick_ms, stages: Vec::new() }.write(out);
         self.tick(now, out);
     }
 
-    /// A new assignment: partitions by the reader's index.
+    /// A new assignment: partitions by the reader's index, and as whom we have them, if that
+    /// matters.
     pub(crate) fn begin(
         &mut self,
         group: Option<&str>,
+        membership: Option<&Membership>,
         partitions: impl Iterator<Item = (usize, Partition)>,
         out: &mut Vec<u8>,
     ) {
-        self.current = None;
-        for lane in &mut self.lanes {
-            lane.state = State::Foreign;
-        }
+        self.leave();
         let mut ours = Vec::new();
         for (at, partition) in partitions {
             ours.push(partition.clone());
@@ -76,8 +78,22 @@ impl Marks {
             self.lanes[at] = Lane { at: partition, next: -1, state: State::Behind };
         }
         let group = group.map(ToOwned::to_owned);
-        Mark::Begin { group, generation: None, member: None, instance: None, partitions: ours }
-            .write(out);
+        Mark::Begin {
+            group,
+            generation: membership.map(|one| one.generation),
+            member: membership.map(|one| one.member.clone()),
+            instance: membership.and_then(|one| one.instance.clone()),
+            partitions: ours,
+        }
+        .write(out);
+    }
+
+    /// The partitions are not ours any more, and fall silent without a word.
+    pub(crate) fn leave(&mut self) {
+        self.current = None;
+        for lane in &mut self.lanes {
+            lane.state = State::Foreign;
+        }
     }
 
     /// Writes the tick that is due, if one is. Whether it did.
@@ -176,11 +192,11 @@ mod tests {
 
     /// Marks with two assigned partitions, and what was written so far.
     fn begun() -> (Marks, Vec<u8>) {
-        let mut marks = Marks::new(100);
+        let mut marks = Marks::new(100, false);
         let mut out = Vec::new();
         marks.open(1_234, &mut out);
         let partitions = [(0, Partition("t".into(), 0)), (1, Partition("t".into(), 5))];
-        marks.begin(Some("g"), partitions.into_iter(), &mut out);
+        marks.begin(Some("g"), None, partitions.into_iter(), &mut out);
         (marks, out)
     }
 
@@ -274,10 +290,10 @@ mod tests {
 
     #[test]
     fn the_next_mark_may_be_an_idle_one() {
-        let mut marks = Marks::new(60_000);
+        let mut marks = Marks::new(60_000, false);
         let mut out = Vec::new();
         marks.open(120_000, &mut out);
-        marks.begin(None, std::iter::once((0, Partition("t".into(), 0))), &mut out);
+        marks.begin(None, None, std::iter::once((0, Partition("t".into(), 0))), &mut out);
         assert_eq!(marks.due(), 180_000);
         marks.caught_up(0, 121_000);
         assert_eq!(marks.due(), 122_000);
@@ -300,7 +316,7 @@ mod tests {
     fn a_partition_that_went_away_is_never_idle() {
         let (mut marks, mut out) = begun();
         marks.caught_up(1, 2_000);
-        marks.begin(Some("g"), std::iter::once((0, Partition("t".into(), 0))), &mut out);
+        marks.begin(Some("g"), None, std::iter::once((0, Partition("t".into(), 0))), &mut out);
         marks.caught_up(1, 2_000);
         assert!(!marks.idle(9_000, &mut out));
     }

@@ -191,11 +191,18 @@ pub(crate) struct Keep {
     #[arg(long, conflicts_with = "delimiter")]
     pub(crate) marks: bool,
 
-    /// Time between the ticks of --marks [default: 100ms]
-    #[arg(long, value_name = "D", value_parser = tick, requires = "marks")]
+    /// Writes marks, and one that ends an epoch this often: what ksink commits whole or not at
+    /// all, see EXACTLY ONCE. 500ms is good, 100ms is fine. Needs -g
+    #[arg(long, value_name = "D", value_parser = tick)]
+    pub(crate) epoch: Option<Span>,
+
+    /// Time between the ticks of --marks or --epoch [default: 100ms, or the epoch if that is
+    /// shorter]
+    #[arg(long, value_name = "D", value_parser = tick)]
     pub(crate) tick: Option<Span>,
 
-    /// Time between commits, or between replacements of FILE; 0 never commits [default: 5s]
+    /// Time between commits, or between replacements of FILE; 0 never commits, with --epoch it
+    /// says that the offsets are kept elsewhere [default: 5s]
     #[arg(long, value_name = "D", value_parser = interval)]
     pub(crate) commit_interval: Option<Span>,
 
@@ -207,7 +214,7 @@ pub(crate) struct Keep {
 
 fn tick(text: &str) -> Result<Span, String> {
     let span: Span = text.parse()?;
-    if span.ms() > 0 { Ok(span) } else { Err("a tick is at least 1ms".to_owned()) }
+    if span.ms() > 0 { Ok(span) } else { Err("it is at least 1ms".to_owned()) }
 }
 
 fn interval(text: &str) -> Result<Span, String> {
@@ -271,6 +278,10 @@ pub(crate) struct Work {
     /// Prints the offsets of the times in -t TOPIC:PARTITION:TIME
     #[arg(short = 'Q', long)]
     pub(crate) query: bool,
+
+    /// Deletes what the stages of -g GROUP have stored under --epoch, keeps its offsets, and ends
+    #[arg(long, conflicts_with_all = ["list", "query", "verifiable"])]
+    pub(crate) reset_state: bool,
 
     #[arg(long, conflicts_with_all = ["list", "query"])]
     #[arg(help = "Is Kafka's VerifiableConsumer: consumes as a member and prints events as JSON")]

@@ -2,25 +2,25 @@
 
 mod assignment;
 mod keeping;
-mod telling;
+pub(crate) mod telling;
 
 use std::time::{Duration, Instant};
 
-use pipe::exit::{Error, Result, say};
+use pipe::exit::{Error, Result};
 use pipe::mark::How;
 use pipe::stop::Stop;
-use topic::config;
-use topic::consumer::{Batch, Change, Item, Reader, Record};
+use topic::consumer::{Change, Item, Reader, Record};
 
 use crate::merge::{Held, Merge};
 use crate::offsets::{Source, Target};
+use crate::pass::{Pass, refuse};
 use crate::perf::Perf;
 use crate::progress::Progress;
 use crate::session::keeping::HAND_OVER;
-use crate::session::telling::Teller;
+use crate::session::telling::{News, Teller};
 use crate::sieve::Sieve;
 use crate::sink::Sink;
-use crate::start::{Finish, Place};
+use crate::start::{self, Finish, Place};
 
 /// What a run is told.
 #[derive(Debug)]
@@ -64,7 +64,7 @@ pub(crate) struct Lens {
 
 impl Lens {
     /// Looks at a record and says whether it is written.
-    fn takes(&mut self, record: Record<'_>) -> bool {
+    pub(crate) fn takes(&mut self, record: Record<'_>) -> bool {
         if let Some(perf) = &mut self.perf {
             perf.count(record.key(), record.value());
         }
@@ -160,7 +160,8 @@ impl<'a> Session<'a> {
                 Err(error)
             }
         };
-        self.tell_last();
+        let news = self.news();
+        self.teller.tell_last(news);
         let closed = self.reader.close();
         Account {
             ended: ended.and(closed),
@@ -334,6 +335,17 @@ impl<'a> Session<'a> {
         Ok(any)
     }
 
+    /// Tells what is due.
+    fn tell(&mut self) {
+        let news = self.news();
+        self.teller.tell(news);
+    }
+
+    fn news(&self) -> News {
+        let written = self.sink.count - self.sink.skipped;
+        News { written, span: self.progress.span(), ends: self.orders.ends() }
+    }
+
     /// How long there is nothing to do but to wait for the reader.
     fn leisure(&self) -> Option<Duration> {
         let interval = self.orders.interval.filter(|_| self.has_news());
@@ -346,8 +358,15 @@ impl<'a> Session<'a> {
 }
 
 impl Orders {
+    /// Where the reading of a partition ends that ends at `high` itself; `until` is the first
+    /// offset of the time that was said.
+    pub(crate) fn end(&self, high: i64, until: Option<i64>) -> i64 {
+        let end = start::last(self.place.finish.unwrap_or(Finish::End), high, until);
+        if self.until_end { end.min(high) } else { end }
+    }
+
     /// Whether reading ends somewhere.
-    fn ends(&self) -> bool {
+    pub(crate) fn ends(&self) -> bool {
         self.until_end || self.place.finish.is_some()
     }
 
@@ -355,75 +374,5 @@ impl Orders {
     pub(crate) fn ends_as_it_is(&self) -> bool {
         let may_lie_ahead = matches!(self.place.finish, Some(Finish::Behind(_)));
         self.until_end || self.place.finish.is_some() && !may_lie_ahead
-    }
-}
-
-/// What a batch is written with.
-struct Pass<'a> {
-    progress: &'a mut Progress,
-    sink: &'a mut Sink,
-    /// Records to be written in all.
-    limit: u64,
-    goes_on: bool,
-    /// Records that were looked at.
-    read: u64,
-}
-
-impl Pass<'_> {
-    /// Writes what a batch holds and `takes` takes.
-    fn write<'b>(
-        &mut self,
-        batch: &'b Batch<'_>,
-        mut takes: impl FnMut(Record<'b>) -> bool,
-    ) -> Result<()> {
-        for item in batch.items() {
-            match item {
-                Item::Record(record) => {
-                    if self.sink.count >= self.limit {
-                        return Ok(());
-                    }
-                    self.read += 1;
-                    let (at, offset) = (record.at(), record.offset());
-                    if self.progress.wants(at, offset) && takes(record) {
-                        self.sink.record(record, batch.partition(at))?;
-                    }
-                    if self.progress.reach(at, offset + 1) {
-                        self.sink.drained(at);
-                    }
-                }
-                Item::End { at, offset } => {
-                    if self.progress.reach(at, offset) {
-                        self.sink.drained(at);
-                    } else {
-                        self.sink.caught_up(at);
-                    }
-                }
-                item => refuse(item, batch, self.progress, self.goes_on)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The failure of a partition, which is only said when the run `goes_on`. An offset that is gone
-/// is one always.
-fn refuse(item: Item<'_>, batch: &Batch<'_>, progress: &Progress, goes_on: bool) -> Result<()> {
-    match item {
-        Item::Gone { at, text } => {
-            let next = progress.left(at).unwrap_or_default();
-            let text = String::from_utf8_lossy(text);
-            let reason = format!("offset {next} is not there: removed, or never written ({text})");
-            Err(Error::world(batch.partition(at), reason))
-        }
-        Item::Failed { at, code, text } => {
-            let text = String::from_utf8_lossy(text);
-            let reason = format!("{} ({text})", config::reason(code));
-            if goes_on {
-                say(format!("{}: {reason}", batch.partition(at)));
-                return Ok(());
-            }
-            Err(Error::world(batch.partition(at), reason))
-        }
-        Item::Record(_) | Item::End { .. } => Ok(()),
     }
 }

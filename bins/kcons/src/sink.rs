@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use pipe::exit::{Error, Result, say};
 use pipe::mark::{self, How, Mark};
 use pipe::stdio::{OUTPUT_BYTES, Output};
-use topic::consumer::{Partition, Record};
+use topic::consumer::{Membership, Partition, Record};
 
 use crate::console::{self, Formatter};
 use crate::envelope;
@@ -13,6 +13,7 @@ use crate::format::Format;
 use crate::marks::Marks;
 use crate::screen;
 use crate::view::View;
+use crate::writer::{self, Writer};
 
 /// How a record is printed.
 #[derive(Debug)]
@@ -45,10 +46,44 @@ pub(crate) struct Manner {
     pub(crate) skips: bool,
 }
 
+/// The way to stdout.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// Written here.
+    Straight(Output),
+    /// Written by a thread of its own.
+    Queued(Writer),
+}
+
+impl Way {
+    #[inline]
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        match self {
+            Way::Straight(out) => out.buffer(),
+            Way::Queued(writer) => writer.buffer(),
+        }
+    }
+
+    fn offer(&mut self) -> Result<bool> {
+        match self {
+            Way::Straight(out) => out.offer(),
+            Way::Queued(writer) => writer.offer(),
+        }
+    }
+
+    /// Writes all, if that need not be waited for.
+    fn flush(&mut self) -> Result<()> {
+        match self {
+            Way::Straight(out) => out.flush(),
+            Way::Queued(writer) => writer.offer().map(drop),
+        }
+    }
+}
+
 /// Stdout with what goes into it.
 #[derive(Debug)]
 pub(crate) struct Sink {
-    out: Output,
+    out: Way,
     form: Form,
     marks: Option<Marks>,
     manner: Manner,
@@ -65,13 +100,18 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    pub(crate) fn new(out: Output, form: Form, marks: Option<Marks>, manner: Manner) -> Sink {
+    pub(crate) fn new(out: Way, form: Form, marks: Option<Marks>, manner: Manner) -> Sink {
+        let block = match &out {
+            _ if manner.unbuffered => 1,
+            Way::Straight(_) => OUTPUT_BYTES,
+            Way::Queued(_) => writer::BLOCK,
+        };
         Sink {
             out,
             form,
             marks,
             manner,
-            block: if manner.unbuffered { 1 } else { OUTPUT_BYTES },
+            block,
             backed_up: false,
             draft: Vec::new(),
             count: 0,
@@ -90,12 +130,13 @@ impl Sink {
     pub(crate) fn begin<'a>(
         &mut self,
         group: Option<&str>,
+        membership: Option<&Membership>,
         partitions: impl Iterator<Item = (usize, &'a Partition)>,
     ) {
         if let Some(marks) = &mut self.marks {
             let name = |one: &Partition| mark::Partition(one.topic.clone(), one.number);
             let partitions = partitions.map(|(at, one)| (at, name(one)));
-            marks.begin(group, partitions, self.out.buffer());
+            marks.begin(group, membership, partitions, self.out.buffer());
         }
     }
 
@@ -230,9 +271,42 @@ impl Sink {
         self.backed_up
     }
 
-    /// Stdout, to wait for its reader.
-    pub(crate) fn output(&self) -> &Output {
-        &self.out
+    /// Stdout, to wait for its reader, where it is written here.
+    pub(crate) fn output(&self) -> Option<&Output> {
+        match &self.out {
+            Way::Straight(out) => Some(out),
+            Way::Queued(_) => None,
+        }
+    }
+
+    /// The thread that writes, where one does.
+    pub(crate) fn writer(&mut self) -> Option<&mut Writer> {
+        match &mut self.out {
+            Way::Straight(_) => None,
+            Way::Queued(writer) => Some(writer),
+        }
+    }
+
+    /// Writes a mark.
+    pub(crate) fn mark_down(&mut self, mark: &Mark) {
+        mark.write(self.out.buffer());
+    }
+
+    /// Writes lines that are marks already.
+    pub(crate) fn pass(&mut self, lines: &[u8]) {
+        self.out.buffer().extend_from_slice(lines);
+    }
+
+    /// Forgets where lines came from: what was assigned is not any more.
+    pub(crate) fn leave(&mut self) {
+        if let Some(marks) = &mut self.marks {
+            marks.leave();
+        }
+    }
+
+    /// Lines written.
+    pub(crate) fn lines(&self) -> u64 {
+        self.count - self.skipped
     }
 
     /// Nothing was behind the position of a partition.
@@ -273,10 +347,10 @@ impl Sink {
     /// Tells whoever reads the marks that the stream fails for good, so that it does not ask for
     /// another run.
     pub(crate) fn abort(&mut self, error: &Error) {
-        let Error::Failed(code, message) = error else { return };
-        if self.marks.is_some() {
-            let (tool, message) = ("kcons".to_owned(), message.clone());
-            Mark::Abort { tool, code: code.0, message }.write(self.out.buffer());
+        if self.marks.is_some()
+            && let Some(mark) = Mark::abort("kcons", error)
+        {
+            mark.write(self.out.buffer());
             // The failure is told on stderr; one more of stdout would hide it.
             let _ = self.out.flush();
         }

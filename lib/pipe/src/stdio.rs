@@ -166,6 +166,24 @@ impl Output {
         self
     }
 
+    /// Whether another program may read it while it is written.
+    #[must_use]
+    pub fn is_pipe(&self) -> bool {
+        let kind = rustix::fs::fstat(&self.file).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        matches!(kind, Ok(FileType::Fifo | FileType::Socket))
+    }
+
+    /// Ends stdout, so that its reader sees the end although the program goes on; what was not
+    /// flushed is lost.
+    ///
+    /// # Errors
+    /// When the system cannot replace it.
+    pub fn close(self) -> Result<()> {
+        let failed = |error: io::Error| Error::world(&self.name, reason(&error));
+        let nowhere = File::options().write(true).open("/dev/null").map_err(failed)?;
+        rustix::stdio::dup2_stdout(nowhere).map_err(|error| failed(error.into()))
+    }
+
     /// Whether it is a terminal.
     #[must_use]
     pub fn is_terminal(&self) -> bool {

@@ -4,10 +4,12 @@
 //! what is assigned, asks for bounds and stored offsets, says where to begin, and commits what
 //! it has passed on.
 
+mod member;
+
 use std::collections::VecDeque;
 use std::env;
 use std::mem;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -26,6 +28,7 @@ use crate::config;
 use crate::context::{Context, Rebalance, lasts, unassign};
 use crate::flags::Broker;
 use crate::mock;
+pub use self::member::Membership;
 use crate::native::{self, Bell, Queue, Space};
 pub use crate::record::{Batch, Item, Partition, Record};
 use crate::scout::{self, Scout};
@@ -52,6 +55,13 @@ const RESERVED: [(&str, &str); 3] = [
     ("offset.store.method", "offsets are stored by the broker"),
 ];
 
+/// Properties whose value others rely on who commit what was read, and that value.
+const AGREED: [(&str, &str); 3] = [
+    ("group.protocol", "classic"),
+    ("partition.assignment.strategy", "range"),
+    ("isolation.level", "read_committed"),
+];
+
 /// What to read.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
@@ -67,6 +77,8 @@ pub struct Plan<'a> {
     pub until_end: bool,
     /// Whether partitions are read apart, each by [`Reader::batch_of`], and without a group.
     pub apart: bool,
+    /// Whether the offsets are committed by others, with the results.
+    pub epochs: bool,
 }
 
 /// A change of what the group has given us.
@@ -111,6 +123,14 @@ impl Reader {
         for (key, instead) in RESERVED {
             if let Some(place) = config::place(plan.flags, key)? {
                 return Err(Error::caller(place, instead));
+            }
+        }
+        for (key, value) in AGREED.into_iter().filter(|_| plan.epochs) {
+            if let (Some(asked), Some(place)) =
+                (config::asked(plan.flags, key)?, config::place(plan.flags, key)?)
+                && asked != value
+            {
+                return Err(Error::caller(place, format!("under --epoch it is {value}")));
             }
         }
         let scout = Scout::send(plan)?;
@@ -307,6 +327,16 @@ impl Reader {
         listen(self.queue.bell(), &[PollFd::new(stop, PollFlags::IN)], time)
     }
 
+    /// Waits until there may be a change or a batch, one of `others` can be read, or `time` is
+    /// over.
+    ///
+    /// # Errors
+    /// When the system call fails.
+    pub fn wait_among(&mut self, others: &[BorrowedFd<'_>], time: Option<Duration>) -> Result<()> {
+        let others: Vec<_> = others.iter().map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+        listen(self.queue.bell(), &others, time)
+    }
+
     /// Waits until `output` takes something, there may be a change or a batch, or `time` is over.
     ///
     /// # Errors
@@ -500,6 +530,9 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
     let session = match (scout.mock, env::var_os(mock::VARIABLE).is_some()) {
         (true, true) => &[("session.timeout.ms", "1100"), ("heartbeat.interval.ms", "200")][..],
         (true, false) => &[("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "1000")],
+        (false, _) if plan.epochs => {
+            &[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")]
+        }
         (false, _) => &[],
     };
     // With the newer protocol, the broker alone decides how long a session is.
@@ -508,6 +541,9 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
     let mut config = config::client(plan.flags, &[&defaults, session].concat())?;
     // The program says where to begin and commits what it has passed on.
     config.set("enable.auto.commit", "false").set("auto.offset.reset", "error");
+    for (key, value) in AGREED.into_iter().filter(|_| plan.epochs) {
+        config.set(key, value);
+    }
     match plan.group {
         Some(group) => config.set("group.id", group),
         None => config.remove("group.id"),

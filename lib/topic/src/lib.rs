@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod archive;
 pub mod cluster;
 pub mod config;
 pub mod consumer;

@@ -65,6 +65,29 @@ pub(crate) fn controller<C: ConsumerContext>(
     (id >= 0).then_some(id)
 }
 
+/// The group's generation, and our id and static name in it, as they are now; `None` before the
+/// client has a group.
+pub(crate) fn membership<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+) -> Option<(i32, String, Option<String>)> {
+    // SAFETY: the client is live; the metadata is ours, is given back once, and its texts are
+    // C strings that live as long as it does and are copied before.
+    unsafe {
+        let metadata = sys::rd_kafka_consumer_group_metadata(client.client().native_ptr());
+        if metadata.is_null() {
+            return None;
+        }
+        let text = |text: *const c_char| {
+            (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+        };
+        let generation = sys::rd_kafka_consumer_group_metadata_generation_id(metadata);
+        let member = text(sys::rd_kafka_consumer_group_metadata_member_id(metadata));
+        let instance = text(sys::rd_kafka_consumer_group_metadata_group_instance_id(metadata));
+        sys::rd_kafka_consumer_group_metadata_destroy(metadata);
+        Some((generation, member.unwrap_or_default(), instance))
+    }
+}
+
 /// The read end of a socket that librdkafka writes to when one of its queues is no longer empty.
 #[derive(Debug)]
 pub(crate) struct Bell {

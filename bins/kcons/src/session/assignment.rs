@@ -44,10 +44,7 @@ impl Session<'_> {
             Finish::Until(moment) => self.reader.since(at, moment.ms(now()))?,
             _ => vec![None; at.len()],
         };
-        let end = |(bounds, until): (&Bounds, Option<i64>)| {
-            let end = start::last(finish, bounds.high, until);
-            if self.orders.until_end { end.min(bounds.high) } else { end }
-        };
+        let end = |(bounds, until): (&Bounds, Option<i64>)| self.orders.end(bounds.high, until);
         Ok(bounds.iter().zip(until).map(end).collect())
     }
 
@@ -146,7 +143,7 @@ impl Session<'_> {
         }
         let partitions = self.reader.partitions();
         let group = self.orders.group.as_deref();
-        self.sink.begin(group, ours.iter().map(|&at| (at, &partitions[at])));
+        self.sink.begin(group, None, ours.iter().map(|&at| (at, &partitions[at])));
         for &at in &ours {
             if self.progress.is_at_end(at) {
                 self.sink.drained(at);

@@ -36,7 +36,7 @@ impl Session<'_> {
                 Some(Change::Revoked(at)) => self.hand_over(&at, Duration::ZERO)?,
                 None => {
                     let time = self.teller.leisure().map_or(PULSE, |time| time.min(PULSE));
-                    self.reader.wait_for(self.sink.output(), time)?;
+                    self.wait_for_output(time)?;
                 }
             }
             self.tell();
@@ -53,6 +53,13 @@ impl Session<'_> {
         Ok(())
     }
 
+    fn wait_for_output(&mut self, time: Duration) -> Result<()> {
+        match self.sink.output() {
+            Some(output) => self.reader.wait_for(output, time),
+            None => Ok(()),
+        }
+    }
+
     /// Writes what the reader of stdout takes by the end of `patience`. Whether that is all.
     fn offer_for(&mut self, patience: Duration) -> Result<bool> {
         let deadline = Instant::now() + patience;
@@ -62,7 +69,7 @@ impl Session<'_> {
                 return Ok(false);
             }
             self.reader.serve()?;
-            self.reader.wait_for(self.sink.output(), left.min(PULSE))?;
+            self.wait_for_output(left.min(PULSE))?;
         }
         self.progress.accept();
         Ok(true)

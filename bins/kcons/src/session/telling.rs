@@ -6,11 +6,9 @@ use pipe::bar::{Bar, Unit};
 use pipe::exit::say_bare;
 use pipe::stats::Stats;
 
-use super::Session;
-
 /// Who tells.
 #[derive(Debug)]
-pub(super) struct Teller {
+pub(crate) struct Teller {
     begun: Instant,
     stats: Option<Stats>,
     /// Records that --stats knows to be written.
@@ -22,65 +20,68 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Tells every `stats`, and shows a bar when `wants_bar`.
-    pub(super) fn new(stats: Option<Duration>, wants_bar: bool) -> Teller {
+    pub(crate) fn new(stats: Option<Duration>, wants_bar: bool) -> Teller {
         let stats = stats.map(|every| Stats::new("kcons", every));
         Teller { begun: Instant::now(), stats, written: 0, wants_bar, bar: None }
     }
 
     /// Counts records that were read, written or not.
-    pub(super) fn read(&mut self, records: u64) {
+    pub(crate) fn read(&mut self, records: u64) {
         if let Some(stats) = &mut self.stats {
             stats.taken(records);
         }
     }
 
     /// How long there is nothing to tell.
-    pub(super) fn leisure(&self) -> Option<Duration> {
+    pub(crate) fn leisure(&self) -> Option<Duration> {
         self.stats.as_ref().map(|stats| stats.wait(self.begun.elapsed()))
     }
 }
 
-impl Session<'_> {
+/// What there is to tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct News {
+    /// Records written.
+    pub(crate) written: u64,
+    /// How many offsets that reading ends behind have been read, and how many there are.
+    pub(crate) span: (u64, u64),
+    /// Whether reading ends somewhere.
+    pub(crate) ends: bool,
+}
+
+impl Teller {
     /// Tells what is due.
-    pub(super) fn tell(&mut self) {
-        if self.teller.wants_bar || self.teller.bar.is_some() {
-            self.show();
+    pub(crate) fn tell(&mut self, news: News) {
+        if self.wants_bar || self.bar.is_some() {
+            self.show(news.span);
         }
-        if self.teller.leisure().is_some_and(|time| time.is_zero()) {
-            self.say_stats();
+        if self.leisure().is_some_and(|time| time.is_zero()) {
+            self.say_stats(news);
         }
     }
 
     /// Tells how the run ended.
-    pub(super) fn tell_last(&mut self) {
-        self.teller.bar = None;
-        self.say_stats();
+    pub(crate) fn tell_last(&mut self, news: News) {
+        self.bar = None;
+        self.say_stats(news);
     }
 
-    fn show(&mut self) {
-        let (read, all) = self.progress.span();
-        if self.teller.wants_bar && all > 0 {
-            self.teller.bar = Bar::open(Unit::Records);
-            self.teller.wants_bar = false;
+    fn show(&mut self, (read, all): (u64, u64)) {
+        if self.wants_bar && all > 0 {
+            self.bar = Bar::open(Unit::Records);
+            self.wants_bar = false;
         }
-        if let Some(bar) = &self.teller.bar {
+        if let Some(bar) = &self.bar {
             bar.show(read, all);
         }
     }
 
-    fn say_stats(&mut self) {
-        let lag = self.teller.stats.and_then(|_| self.lag());
-        let written = self.sink.count - self.sink.skipped;
-        let teller = &mut self.teller;
-        let Some(stats) = &mut teller.stats else { return };
-        stats.given(written - teller.written);
-        teller.written = written;
-        say_bare(stats.line(teller.begun.elapsed(), lag));
-    }
-
-    /// Offsets between what was read of our partitions and where reading ends, if it does.
-    fn lag(&self) -> Option<u64> {
-        let (read, all) = self.progress.span();
-        self.orders.ends().then_some(all - read)
+    fn say_stats(&mut self, News { written, span: (read, all), ends }: News) {
+        let Some(stats) = &mut self.stats else { return };
+        stats.given(written.saturating_sub(self.written));
+        self.written = written;
+        // Offsets between what was read of our partitions and where reading ends, if it does.
+        let lag = ends.then_some(all - read);
+        say_bare(stats.line(self.begun.elapsed(), lag));
     }
 }

@@ -1,0 +1,94 @@
+//! A reader whose offsets others commit: who it is in the group, partitions that are held while
+//! it is found out where to begin, and what was committed in its name.
+
+use std::time::Duration;
+
+use pipe::exit::{Error, Result};
+use rdkafka::consumer::Consumer;
+use rdkafka::topic_partition_list::Offset;
+
+use super::Reader;
+use crate::archive::{Stored, stored};
+use crate::cluster::{PATIENCE, text};
+use crate::config;
+use crate::native;
+
+/// As whom a reader is a member of its group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    /// The group's generation.
+    pub generation: i32,
+    /// The member's id.
+    pub member: String,
+    /// Its static name, when it has one.
+    pub instance: Option<String>,
+}
+
+impl Reader {
+    /// As whom we are a member right now; `None` while we are not. Offsets that were committed
+    /// without a member would be taken from anybody.
+    #[must_use]
+    pub fn membership(&self) -> Option<Membership> {
+        let (generation, member, instance) = native::membership(&self.client)?;
+        (generation >= 0 && !member.is_empty())
+            .then_some(Membership { generation, member, instance })
+    }
+
+    /// Takes the partitions that the group has assigned, but reads none before
+    /// [`Reader::go_on`].
+    ///
+    /// # Errors
+    /// When librdkafka refuses a partition.
+    pub fn take(&mut self, at: &[usize]) -> Result<()> {
+        for &at in at {
+            let one = &self.partitions[at];
+            let forwarded = self.queue.forward(&one.topic, one.number);
+            forwarded.map_err(|code| Error::world(one, config::reason(code)))?;
+        }
+        // A place that is there always; what comes from it is dropped by the seek.
+        let list = self.list(at.iter().map(|&at| (at, Offset::End)))?;
+        let assigned = self.client.assign(&list);
+        assigned.map_err(|error| Error::world(self.group_thing(), text(&error)))?;
+        self.hold(at)
+    }
+
+    /// Reads nothing of these partitions until [`Reader::go_on`].
+    ///
+    /// # Errors
+    /// When librdkafka refuses a partition.
+    pub fn hold(&self, at: &[usize]) -> Result<()> {
+        let list = self.list(at.iter().map(|&at| (at, Offset::Invalid)))?;
+        let held = self.client.pause(&list);
+        held.map_err(|error| Error::world(self.group_thing(), text(&error)))
+    }
+
+    /// Reads partitions that were held from these offsets on. What had come of them before is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When librdkafka refuses a partition.
+    pub fn go_on(&self, next: &[(usize, i64)]) -> Result<()> {
+        if next.is_empty() {
+            return Ok(());
+        }
+        let failed = |reason| Error::world(self.group_thing(), reason);
+        let list = self.list(next.iter().map(|&(at, offset)| (at, Offset::Offset(offset))))?;
+        let sought = self.client.seek_partitions(list, PATIENCE);
+        let sought = sought.map_err(|error| failed(text(&error)))?;
+        for one in sought.elements() {
+            one.error().map_err(|error| failed(text(&error)))?;
+        }
+        self.client.resume(&sought).map_err(|error| failed(text(&error)))
+    }
+
+    /// What the group has stored of the partitions `at`, once no transaction is about to change
+    /// it; `None` when that is not so within `time`.
+    ///
+    /// # Errors
+    /// When the group's coordinator refuses to say it for good.
+    pub fn settled(&self, at: &[usize], time: Duration) -> Result<Option<Vec<Stored>>> {
+        let partitions: Vec<_> = at.iter().map(|&at| self.partitions[at].clone()).collect();
+        stored(&self.client, &partitions, time)
+            .map_err(|code| Error::world(self.group_thing(), config::reason(code)))
+    }
+}
