@@ -6,6 +6,7 @@ pub mod broker;
 pub mod console;
 pub mod kafka;
 pub mod live;
+pub mod member;
 pub mod program;
 pub mod run;
 pub mod wait;

@@ -7,7 +7,7 @@ use std::mem;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use pipe::exit::{Error, Result, say};
+use pipe::exit::{Code, Error, Result, say};
 use pipe::mark::DeadLetter;
 use pipe::stdio::{Output, reason};
 use topic::draft::Drafts;
@@ -20,12 +20,30 @@ use crate::tee::Tee;
 /// Added to the number of a line, it is that of the line's dead letter.
 const LETTER: u64 = 1 << 63;
 
+/// Added to the number of a line, it is that of a record of state that the line stands for.
+pub const STATE: u64 = 1 << 62;
+
+/// Bytes of lines that --tee keeps until their transaction is committed.
+const HELD_BYTES: usize = 64 << 20;
+
 /// Who tells.
 #[derive(Debug)]
 pub struct Ledger {
     /// `None` without --tee, and when nobody reads it any more: producing goes on.
     tee: Option<(Tee, Output)>,
     letters: Option<Letters>,
+    counts: Counts,
+    /// Of the transactions that are committed, when records are in transactions.
+    committed: Option<Counts>,
+    /// What keeps the transaction from being committed: of records that were on their way, and
+    /// of such that could not be.
+    doom: Option<String>,
+    refusal: Option<String>,
+}
+
+/// What is told at the end.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
     /// Lines that are in no topic.
     dead: u64,
     /// Letters that are nowhere.
@@ -58,14 +76,16 @@ enum Mailbox {
 }
 
 impl Ledger {
-    /// A ledger that passes lines on to stdout when it is asked to `tee`.
+    /// A ledger that passes lines on to stdout when it is asked to `tee`; of `transactions`,
+    /// what counts is what was committed.
     ///
     /// # Errors
     /// When stdout is not there.
-    pub fn new(tee: bool) -> Result<Ledger> {
+    pub fn new(tee: bool, transactions: bool) -> Result<Ledger> {
         let output = tee.then(Output::stdout).transpose()?;
         let tee = output.map(|output| (Tee::default(), output));
-        Ok(Ledger { tee, letters: None, dead: 0, lost: 0, stages: [0; 2] })
+        let (counts, committed) = (Counts::default(), transactions.then(Counts::default));
+        Ok(Ledger { tee, letters: None, counts, committed, doom: None, refusal: None })
     }
 
     /// Dead letters go to `place`; to a topic as records of at most so many bytes.
@@ -135,7 +155,7 @@ impl Ledger {
     /// # Errors
     /// When the file of dead letters cannot be written.
     pub fn bury(&mut self, number: u64, reason: &str) -> Result<()> {
-        self.dead += 1;
+        self.counts.dead += 1;
         let Some(letters) = &mut self.letters else { return Ok(()) };
         let row = letters.kept.take(number);
         letters.mailbox.put(number, &Letter::of_line(number, reason, &row))
@@ -146,7 +166,7 @@ impl Ledger {
     /// # Errors
     /// When the row is no base64, or the file of dead letters cannot be written.
     pub fn stage(&mut self, number: u64, is_late: bool, letter: &DeadLetter) -> Result<()> {
-        self.stages[usize::from(is_late)] += 1;
+        self.counts.stages[usize::from(is_late)] += 1;
         let Some(letters) = &mut self.letters else { return Ok(()) };
         let row = BASE64.decode(&letter.line_b64);
         let row = row.map_err(|error| Error::world(name(number, number), error))?;
@@ -169,14 +189,14 @@ impl Ledger {
     pub fn close(&mut self, thing: &str) -> Result<()> {
         let flushed = self.flush();
         let place = self.letters.as_ref().map(|letters| format!("they are in {}", letters.place));
-        let [bad, late] = self.stages;
+        let Counts { dead, lost, stages: [bad, late] } = self.counts;
         if bad + late > 0 {
-            let fate = place.clone().filter(|_| flushed.is_ok() && self.lost == 0);
+            let fate = place.clone().filter(|_| flushed.is_ok() && lost == 0);
             let fate = fate.unwrap_or_else(|| "they are not kept (--dead-letter)".to_owned());
             say(format!("<stdin>: {bad} bad and {late} late rows of stages before: {fate}"));
         }
         flushed?;
-        match (self.dead, self.lost, place) {
+        match (dead, lost, place) {
             (0, 0, _) => Ok(()),
             (dead, 0, None) => {
                 Err(Error::world(thing, format!("{dead} records were not produced")))
@@ -191,6 +211,52 @@ impl Ledger {
         }
     }
 
+    /// The transaction is committed: its lines may be passed on.
+    ///
+    /// # Errors
+    /// When stdout cannot be written.
+    pub fn commit(&mut self) -> Result<()> {
+        self.committed = Some(self.counts);
+        let Some((_, output)) = &mut self.tee else { return Ok(()) };
+        let flushed = output.flush();
+        self.passed(flushed)
+    }
+
+    /// The transaction is aborted: nothing of it has happened, but that letters may be in their
+    /// file.
+    pub fn abort(&mut self) {
+        self.counts = self.committed.unwrap_or_default();
+        (self.doom, self.refusal) = (None, None);
+        if let Some((tee, output)) = &mut self.tee {
+            *tee = Tee::default();
+            output.buffer().clear();
+        }
+        if let Some(Letters { kept, mailbox, .. }) = &mut self.letters {
+            *kept = Kept::default();
+            if let Mailbox::Topic { drafts, reasons, .. } = mailbox {
+                drafts.clear();
+                reasons.clear();
+            }
+        }
+    }
+
+    /// An error when a record of the transaction could not be produced that must be.
+    ///
+    /// # Errors
+    /// That error.
+    pub fn check(&mut self) -> Result<()> {
+        self.refusal.take().map_or(Ok(()), |message| Err(Error::Failed(Code::WORLD, message)))
+    }
+
+    /// The error of a transaction, with the record that it is about as far as one is known.
+    #[must_use]
+    pub fn doomed(&mut self, error: Error) -> Error {
+        match (self.doom.take(), error) {
+            (Some(message), Error::Failed(code, _)) => Error::Failed(code, message),
+            (_, error) => error,
+        }
+    }
+
     fn passed(&mut self, result: Result<()>) -> Result<()> {
         if result == Err(Error::Closed) {
             self.tee = None;
@@ -202,7 +268,7 @@ impl Ledger {
     /// Records from `first` to `last` failed.
     fn fail(&mut self, first: u64, last: u64, reason: &str) {
         if self.letters.is_none() {
-            self.dead += last - first + 1;
+            self.counts.dead += last - first + 1;
             say(format!("{}: {reason}", name(first, last)));
             return;
         }
@@ -215,9 +281,9 @@ impl Ledger {
     }
 
     /// Dead letters from `first` to `last` failed.
-    fn lose(&mut self, first: u64, last: u64, reason: &str) {
+    fn lose_letters(&mut self, first: u64, last: u64, reason: &str) {
         for number in first..=last {
-            self.lost += 1;
+            self.counts.lost += 1;
             let why = self.letters.as_mut().and_then(|letters| letters.mailbox.forget(number));
             let why = why.unwrap_or_default();
             let name = name(number - LETTER, number - LETTER);
@@ -265,6 +331,9 @@ impl Mailbox {
 impl Reports for Ledger {
     fn acknowledged(&mut self, receipt: Receipt<'_>) -> Result<()> {
         let number = receipt.number();
+        if (STATE..LETTER).contains(&number) {
+            return Ok(());
+        }
         if let Some(letters) = &mut self.letters {
             if number >= LETTER {
                 letters.mailbox.forget(number);
@@ -274,13 +343,20 @@ impl Reports for Ledger {
         }
         let Some((tee, output)) = &mut self.tee else { return Ok(()) };
         tee.settle(number, true, output.buffer());
+        if self.committed.is_some() {
+            return if output.buffer().len() <= HELD_BYTES { Ok(()) } else { Err(overfull()) };
+        }
         let spilled = output.spill();
         self.passed(spilled)
     }
 
     fn failed(&mut self, first: u64, last: u64, reason: &str) {
         if first >= LETTER {
-            self.lose(first, last, reason);
+            self.lose_letters(first, last, reason);
+            return;
+        }
+        if first >= STATE {
+            self.refusal.get_or_insert_with(|| format!("{}: {reason}", name(first, last)));
             return;
         }
         self.fail(first, last, reason);
@@ -291,13 +367,25 @@ impl Reports for Ledger {
         }
     }
 
+    fn lost(&mut self, first: u64, last: u64, reason: &str) {
+        if self.committed.is_none() {
+            self.failed(first, last, reason);
+        } else {
+            self.doom.get_or_insert_with(|| format!("{}: {reason}", name(first, last)));
+        }
+    }
+
     fn flush(&mut self) -> Result<()> {
         if let Some(letters) = &mut self.letters {
             letters.mailbox.flush()?;
         }
-        let Some((_, output)) = &mut self.tee else { return Ok(()) };
-        let flushed = output.flush();
-        self.passed(flushed)
+        match &mut self.tee {
+            Some((_, output)) if self.committed.is_none() => {
+                let flushed = output.flush();
+                self.passed(flushed)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -309,8 +397,20 @@ fn left(error: Error) -> Error {
     error
 }
 
-/// The name of lines in messages.
+fn overfull() -> Error {
+    let mib = HELD_BYTES >> 20;
+    let reason = format!("an epoch has more than {mib} MiB of lines: shorter epochs have fewer");
+    Error::world("--tee", reason)
+}
+
+/// The name of lines in messages, of their letters, or of what they say of state.
 #[must_use]
 pub fn name(first: u64, last: u64) -> String {
+    if first >= LETTER {
+        return format!("the dead letter of {}", name(first - LETTER, last - LETTER));
+    }
+    if first >= STATE {
+        return format!("state in {}", name(first - STATE, last - STATE));
+    }
     if first == last { format!("line {first}") } else { format!("lines {first} to {last}") }
 }

@@ -1,14 +1,19 @@
 //! A pipeline's results to a Kafka topic.
 
+pub mod changelog;
+pub mod epoch;
 pub mod ledger;
 pub mod letters;
 pub mod maker;
 pub mod position;
+pub mod sink;
 pub mod spool;
 pub mod tee;
+pub mod transaction;
+pub mod work;
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser;
 use pipe::exit::{Code, Error, Result, say};
@@ -16,31 +21,27 @@ use pipe::lines::{Fill, Lines};
 use pipe::mark::{Event, Mark, Stream};
 use pipe::stdio::Input;
 use pipe::stop::Stop;
+use pipe::units::{self, Span};
 use topic::flags::{Broker, topic_name};
-use topic::mould::{KeyOptions, Mould};
-use topic::producer::{BATCH, Options, Producer, Shape};
-use topic::rows::{Columns, Refusal, Rows};
+use topic::mould::KeyOptions;
+use topic::producer::{self, BATCH, Shape};
 
-use crate::ledger::{Ledger, name};
-use crate::letters::{Place, first_bytes};
-use crate::maker::{Form, Halt, Maker};
-use crate::position::Course;
-use crate::spool::Spool;
+use crate::epoch::Epochs;
+use crate::letters::Place;
+use crate::sink::Sink;
+use crate::transaction::Pipeline;
 
-/// Bytes of lines that are produced together at most.
+/// Bytes of lines that are produced together at most, outside transactions.
 const SPOOL_BYTES: usize = 256 << 10;
-
-/// Bytes of lines that --tee may hold back behind one that is not acknowledged.
-const TEE_BYTES: usize = 64 << 20;
-
-/// How long to wait for acknowledgements at a time: those that free the --tee may be the last.
-const TEE_WAIT: Duration = Duration::from_millis(50);
 
 /// How long the letter of a record may be held back that fails while nothing else comes.
 const LETTER_WAIT: Duration = Duration::from_secs(1);
 
 /// How many times longer than its record an envelope may be, in which a byte is `\u0000`.
 const ENVELOPE_GROWTH: usize = 6;
+
+/// Bytes that a mark may have: that of a row which a stage could not use holds it in base64.
+const MARK_BYTES: usize = 2 << 20;
 
 const AFTER_HELP: &str = "\
 Reads lines, or a marked stream as `kcons --marks` begins one: marks are taken out. Records are
@@ -82,7 +83,7 @@ EXIT STATUS
 pub struct Args {
     /// Topic to write to
     #[arg(short = 't', long, value_name = "TOPIC", value_parser = topic_name,
-        required_unless_present_any = ["envelope", "topic_field"])]
+        required_unless_present_any = ["envelope", "topic_field", "offsets_only", "state_only"])]
     topic: Option<String>,
     #[command(flatten)]
     broker: Broker,
@@ -96,9 +97,6 @@ pub struct Args {
     /// topic; the rest goes on
     #[arg(long, value_name = "FILE|topic:NAME")]
     dead_letter: Option<Place>,
-    /// Takes a stream with epochs without transactions: at least once
-    #[arg(long)]
-    no_transaction: bool,
     /// Does not say at the start that it is at least once
     #[arg(short = 'q', long)]
     quiet: bool,
@@ -106,6 +104,8 @@ pub struct Args {
     fields: FieldOptions,
     #[command(flatten)]
     keys: KeyOptions,
+    #[command(flatten)]
+    epochs: EpochOptions,
 }
 
 /// What lines are, and what their fields say of a record.
@@ -140,263 +140,180 @@ impl FieldOptions {
     }
 }
 
+/// What is done with a stream that has epochs.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "Epochs")]
+struct EpochOptions {
+    /// Takes a stream with epochs without transactions: at least once
+    #[arg(long, conflicts_with_all = ["offsets_only", "state_only", "transactional_id"])]
+    no_transaction: bool,
+    /// Commits the offsets of the lines that came, and writes no line anywhere
+    #[arg(long, conflicts_with_all = ["topic", "state_only", "tee"])]
+    offsets_only: bool,
+    /// Commits offsets and the state of the stages, and writes no line anywhere
+    #[arg(long, conflicts_with_all = ["topic", "tee"])]
+    state_only: bool,
+    /// The name under which transactions are written; of two programs with one name the first is
+    /// cut off [default: GROUP-INSTANCE, without --instance GROUP-MEMBER]
+    #[arg(long, value_name = "ID")]
+    transactional_id: Option<String>,
+    /// How long a transaction may be open, of a program that has died as well: as long, readers
+    /// see nothing of what comes behind it
+    #[arg(long, value_name = "D", default_value = "10s")]
+    transaction_timeout: Span,
+    /// Bytes of an epoch that are kept before its transaction begins
+    #[arg(long, value_name = "SIZE", default_value = "8M", value_parser = units::size)]
+    spool: usize,
+    /// How long no barrier may come behind a line
+    #[arg(long, value_name = "D", default_value = "60s")]
+    stall_timeout: Span,
+}
+
+impl EpochOptions {
+    /// Whether lines go to no topic.
+    fn without_topic(&self) -> bool {
+        self.offsets_only || self.state_only
+    }
+}
+
 /// Produces what comes until the end of the input.
 ///
 /// # Errors
 /// When the command line, the stream or the world is wrong, or a record failed.
 pub fn run(args: &Args) -> Result<Code> {
-    let work = work(args)?;
-    let topic = args.topic.as_deref();
-    let thing = topic.unwrap_or("<stdin>");
     if let Some(Place::Topic(letters)) = &args.dead_letter
-        && topic == Some(letters)
+        && args.topic.as_ref() == Some(letters)
     {
         return Err(Error::caller("--dead-letter", "is the topic of the rows: name another one"));
     }
-    let options = Options { topic, create: args.create, ..Options::default() };
-    let mut ledger = Ledger::new(args.tee)?;
-    let mut producer = Producer::open(&args.broker, &options)?;
-    let mut opened = usize::from(topic.is_some());
-    if let Some(place) = &args.dead_letter {
-        ledger.open(place, (opened, producer.record_bytes_max()))?;
-        if let Place::Topic(name) = place {
-            producer.open_topic(name)?;
-            opened += 1;
+    work::Work::new(args)?;
+    // Heard and left alone: what is on its way through the pipe is still to come.
+    let _first_signal = Stop::listen()?;
+    let growth = if args.fields.envelope { ENVELOPE_GROWTH } else { 1 };
+    let record_bytes_max = producer::record_bytes_max_of(&args.broker)?;
+    let line_bytes_max = record_bytes_max.saturating_mul(growth).max(MARK_BYTES);
+    let lines = Lines::new(Input::stdin()?, b'\n', line_bytes_max);
+    let mut stream = Stream::new(lines, args.fields.plain);
+    match stream.opening()? {
+        Some(Mark::Open { epochs: true, tick_ms, stages }) if !args.epochs.no_transaction => {
+            // Entries of state that are not stored would be missing in the next run.
+            if let (true, Some(stage)) = (args.epochs.offsets_only, stages.first()) {
+                let reason = format!("{stage} has state, which --state-only commits as well");
+                return Err(Error::caller("--offsets-only", reason));
+            }
+            let stall = args.epochs.stall_timeout.duration();
+            commit(args, &mut stream, Epochs::new(tick_ms, &stages, stall))
         }
+        _ => produce(args, &mut stream),
     }
-    if !args.quiet && !args.no_transaction {
+}
+
+/// Produces a stream without epochs.
+fn produce(args: &Args, stream: &mut Stream) -> Result<Code> {
+    let thing = args.topic.as_deref().unwrap_or("<stdin>");
+    if args.epochs.without_topic() {
+        let reason = "has no epochs, of which there is something to commit (kcons --epoch)";
+        return Err(Error::caller("<stdin>", reason));
+    }
+    let mut sink = Sink::open(args, None)?;
+    if !args.quiet && !args.epochs.no_transaction {
         let promise = "at least once: lines may come twice when the pipe is run again";
         say(format!("{thing}: {promise}"));
     }
-    // Heard and left alone: what is on its way through the pipe is still to come.
-    let _first_signal = Stop::listen()?;
-    let (course, spool) = (Course::default(), Spool::default());
-    let mut sink = Sink { args, producer, opened, ledger, work, course, spool };
-    let drained = sink.drain();
+    let drained = drain(&mut sink, stream);
     let finished = sink.finish();
     let told = sink.ledger.close(thing);
     drained.and(finished).and(told).map(|()| Code::DONE)
 }
 
-/// How lines become records.
-enum Work<'a> {
-    /// The fast way: each is a value, perhaps with a key.
-    Lines(Mould<'a>),
-    /// The way of all others.
-    Records(Box<Maker>),
+fn drain(sink: &mut Sink<'_>, stream: &mut Stream) -> Result<()> {
+    let time = sink.ledger.has_mail().then_some(LETTER_WAIT);
+    loop {
+        let taken = take(sink, stream);
+        sink.produce()?;
+        taken?;
+        if sink.wait(stream.as_fd(), time)? && stream.fill(None)? == Fill::End {
+            break;
+        }
+    }
+    if stream.is_cut_short() {
+        let reason = "cut short: its end mark is missing; all that came is in the topic";
+        return Err(Error::unfinished("<stdin>", reason));
+    }
+    Ok(())
 }
 
-fn work(args: &Args) -> Result<Work<'_>> {
-    let (fields, topic) = (&args.fields, args.topic.as_ref().map(|_| 0));
-    let reads_rows = fields.any() || !args.keys.fields().is_empty();
-    if let Some(option) = args.keys.rows().given().filter(|_| !reads_rows) {
-        return Err(Error::caller(option, "is for fields of rows"));
+/// Takes what is in the buffer.
+fn take(sink: &mut Sink<'_>, stream: &mut Stream) -> Result<()> {
+    loop {
+        let number = stream.number() + 1;
+        match stream.next_event()? {
+            None => return Ok(()),
+            Some(Event::Data(line)) => sink.line(number, line),
+            Some(Event::Long(head, bytes)) => sink.long(number, head, bytes)?,
+            Some(Event::Mark(mark, _)) => {
+                sink.heed(&mark);
+                match mark {
+                    Mark::Bad(letter) => sink.letter(number, false, &letter)?,
+                    Mark::Late(letter) => sink.letter(number, true, &letter)?,
+                    Mark::Abort { tool, code, message } => {
+                        return Err(Error::Failed(Code(code), format!("{tool} failed: {message}")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if sink.lines() == BATCH || sink.bytes() >= SPOOL_BYTES {
+            sink.produce()?;
+        }
     }
-    let form = if fields.envelope {
-        Form::Envelopes { keep_topic: topic.is_none() }
-    } else if fields.any() {
-        let columns = Columns {
-            key: args.keys.fields().to_vec(),
-            headers: fields.header_field.clone(),
-            timestamp: fields.timestamp_field.clone(),
-            topic: fields.topic_field.clone(),
+}
+
+/// Commits a stream with epochs, each in a transaction.
+fn commit(args: &Args, stream: &mut Stream, epochs: Epochs) -> Result<Code> {
+    let mut pipeline = Pipeline::new(args, epochs);
+    let drained = drain_epochs(&mut pipeline, stream);
+    if drained.is_err() {
+        // The broker aborts what this cannot.
+        let _ = pipeline.abort();
+    }
+    let told = pipeline.close(args.topic.as_deref().unwrap_or("<stdin>"));
+    drained.and(told).and_then(|()| pipeline.finish())
+}
+
+fn drain_epochs(pipeline: &mut Pipeline<'_>, stream: &mut Stream) -> Result<()> {
+    let start = Instant::now();
+    // The first line is the mark that opened the stream.
+    stream.next_event()?;
+    loop {
+        take_epochs(pipeline, stream, start)?;
+        let patience = pipeline.epochs.patience(start.elapsed());
+        if patience == Some(Duration::ZERO) {
+            return Err(pipeline.epochs.stalled());
+        }
+        let ready = match pipeline.sink() {
+            Some(sink) => sink.wait(stream.as_fd(), patience)?,
+            None => true,
         };
-        Form::Rows(Box::new(Rows::new(args.keys.rows().clone(), columns)))
-    } else {
-        let keys = args.keys.keys(None)?;
-        return Ok(Work::Lines(Mould { keys, partition: None, headers: Vec::new() }));
-    };
-    Ok(Work::Records(Box::new(Maker::new(form, topic))))
+        if ready && stream.fill(None)? == Fill::End {
+            return pipeline.finish().map(drop);
+        }
+    }
 }
 
-/// A stream on its way into the producer.
-struct Sink<'a> {
-    args: &'a Args,
-    producer: Producer,
-    /// How many topics are open.
-    opened: usize,
-    ledger: Ledger,
-    work: Work<'a>,
-    course: Course,
-    spool: Spool,
-}
-
-impl Sink<'_> {
-    fn drain(&mut self) -> Result<()> {
-        let growth = if self.args.fields.envelope { ENVELOPE_GROWTH } else { 1 };
-        let line_bytes_max = self.producer.record_bytes_max().saturating_mul(growth);
-        let lines = Lines::new(Input::stdin()?, b'\n', line_bytes_max);
-        let mut stream = Stream::new(lines, self.args.fields.plain);
-        let time = self.ledger.has_mail().then_some(LETTER_WAIT);
-        loop {
-            let taken = self.take(&mut stream);
-            self.produce()?;
-            taken?;
-            let ready = self.producer.wait(Some(stream.as_fd()), time, &mut self.ledger)?;
-            if ready && stream.fill(None)? == Fill::End {
-                break;
+/// Takes what is in the buffer.
+fn take_epochs(pipeline: &mut Pipeline<'_>, stream: &mut Stream, start: Instant) -> Result<()> {
+    let mut now = start.elapsed();
+    loop {
+        let number = stream.number() + 1;
+        match stream.next_event()? {
+            None => return Ok(()),
+            Some(Event::Data(line)) => pipeline.line(number, line, now)?,
+            Some(Event::Long(head, bytes)) => pipeline.long(number, head, bytes, now)?,
+            Some(Event::Mark(mark, line)) => {
+                now = start.elapsed();
+                pipeline.mark(number, &mark, line.len(), now)?;
             }
         }
-        if stream.is_cut_short() {
-            let reason = "cut short: its end mark is missing; all that came is in the topic";
-            return Err(Error::unfinished("<stdin>", reason));
-        }
-        Ok(())
-    }
-
-    /// Takes what is in the buffer.
-    fn take(&mut self, stream: &mut Stream) -> Result<()> {
-        loop {
-            let number = stream.number() + 1;
-            match stream.next_event()? {
-                None => return Ok(()),
-                Some(Event::Data(line)) => {
-                    let position = self.course.line();
-                    self.ledger.keep(number, line, position);
-                    self.spool.push(number, line);
-                }
-                Some(Event::Long(head, bytes)) => self.long(number, head, bytes)?,
-                Some(Event::Mark(mark, _)) => self.mark(number, mark)?,
-            }
-            if self.spool.len() == BATCH || self.spool.bytes() >= SPOOL_BYTES {
-                self.produce()?;
-            }
-        }
-    }
-
-    /// A line of so many bytes, of which only the first are there, is no record.
-    fn long(&mut self, number: u64, head: &[u8], bytes: u64) -> Result<()> {
-        let position = self.course.line();
-        if !self.ledger.keeps_letters() {
-            self.producer.refuse(number, bytes);
-            return Ok(());
-        }
-        self.ledger.keep(number, head, position);
-        let max = self.producer.record_bytes_max();
-        let reason = format!("{bytes} bytes are too many for message.max.bytes={max}");
-        self.ledger.bury(number, &(reason + &first_bytes(head.len())))
-    }
-
-    fn mark(&mut self, number: u64, mark: Mark) -> Result<()> {
-        self.course.heed(&mark);
-        match mark {
-            Mark::Open { epochs: true, .. } if !self.args.no_transaction => {
-                let reason = "has epochs, which need transactions; --no-transaction takes it \
-                              without, at least once";
-                Err(Error::caller("<stdin>", reason))
-            }
-            Mark::Bad(letter) => self.ledger.stage(number, false, &letter),
-            Mark::Late(letter) => self.ledger.stage(number, true, &letter),
-            Mark::Abort { tool, code, message } => {
-                Err(Error::Failed(Code(code), format!("{tool} failed: {message}")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Produces the spooled lines, once --tee has room for them, and the letters of those that
-    /// failed.
-    fn produce(&mut self) -> Result<()> {
-        while self.ledger.held() > TEE_BYTES {
-            self.producer.wait(None, Some(TEE_WAIT), &mut self.ledger)?;
-        }
-        let produced = self.produce_spool();
-        // Whatever became of them, they are not produced again.
-        self.spool.clear();
-        produced?;
-        self.post()
-    }
-
-    fn produce_spool(&mut self) -> Result<()> {
-        let mut first = 0;
-        while let Some((number, halt)) = self.write(first)? {
-            first = match halt {
-                Halt::Topic(topic) => {
-                    self.open(topic)?;
-                    number
-                }
-                Halt::Refused(refusal) => {
-                    self.refuse(number, refusal)?;
-                    number + 1
-                }
-            };
-        }
-        Ok(())
-    }
-
-    /// Produces the spooled lines from number `first` on, up to one that is no record.
-    fn write(&mut self, first: u64) -> Result<Option<(u64, Halt)>> {
-        match &mut self.work {
-            Work::Lines(mould) => {
-                let moulded = mould.records(self.spool.lines_from(first), self.spool.len());
-                self.ledger.expect(&moulded.records, self.spool.lines_from(first));
-                self.producer.write(&moulded.records, &mut self.ledger)?;
-                Ok(moulded.refused.map(|(number, _, refusal)| {
-                    let reason = refusal.to_string();
-                    let refusal = if refusal.is_callers() {
-                        Refusal::Option("--key-field", reason)
-                    } else {
-                        Refusal::Row(reason)
-                    };
-                    (number, Halt::Refused(refusal))
-                }))
-            }
-            Work::Records(maker) => {
-                let halt = maker.fill(self.spool.lines_from(first)).err();
-                let headers = maker.drafts().headers();
-                let records = maker.drafts().records(&headers);
-                self.ledger.expect(&records, self.spool.lines_from(first));
-                self.producer.write(&records, &mut self.ledger)?;
-                Ok(halt)
-            }
-        }
-    }
-
-    /// Opens a topic that a line names.
-    fn open(&mut self, topic: String) -> Result<()> {
-        let Work::Records(maker) = &mut self.work else { return Ok(()) };
-        // What is heard of records while a topic is opened is told to nobody.
-        self.producer.settle(&mut self.ledger)?;
-        let found = match self.producer.open_topic(&topic) {
-            Ok(_) => Ok(self.opened),
-            // The message is about the topic: another one may do.
-            Err(Error::Failed(_, reason)) if reason.starts_with(&format!("{topic}: ")) => {
-                Err(reason)
-            }
-            Err(error) => return Err(error),
-        };
-        self.opened += usize::from(found.is_ok());
-        maker.learn(topic, found);
-        Ok(())
-    }
-
-    /// A line that is no record ends the run, unless it can be put aside.
-    fn refuse(&mut self, number: u64, refusal: Refusal) -> Result<()> {
-        match refusal {
-            Refusal::Option(option, reason) => Err(Error::caller(option, reason)),
-            Refusal::Row(reason) if self.ledger.keeps_letters() => {
-                self.ledger.bury(number, &reason)
-            }
-            Refusal::Row(reason) => Err(Error::world(name(number, number), reason)),
-        }
-    }
-
-    /// Produces the letters that are to be records.
-    fn post(&mut self) -> Result<()> {
-        while let Some(letters) = self.ledger.mail() {
-            let headers = letters.headers();
-            self.producer.write(&letters.records(&headers), &mut self.ledger)?;
-        }
-        Ok(())
-    }
-
-    /// Waits until every record is acknowledged or has failed, and its letter is there.
-    fn finish(&mut self) -> Result<()> {
-        if !self.ledger.has_mail() {
-            return self.producer.finish(&mut self.ledger);
-        }
-        let settled = self.producer.settle(&mut self.ledger);
-        let posted = self.post();
-        settled.and(posted).and(self.producer.finish(&mut self.ledger))
     }
 }

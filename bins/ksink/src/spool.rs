@@ -1,5 +1,7 @@
 //! Lines that are kept until they are produced together.
 
+use std::ops::Range;
+
 /// Lines and their numbers, in one piece of memory that is used again.
 #[derive(Debug, Default)]
 pub struct Spool {
@@ -33,15 +35,26 @@ impl Spool {
         self.bytes.len()
     }
 
-    /// The lines from number `first` on, with their numbers, in order.
-    pub fn lines_from(&self, first: u64) -> impl Iterator<Item = (u64, &[u8])> {
-        let at = self.lines.partition_point(|&(number, _)| number < first);
-        let mut start = at.checked_sub(1).map_or(0, |before| self.lines[before].1);
-        self.lines[at..].iter().map(move |&(number, end)| {
+    /// How much memory the lines take, which an empty one does too.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bytes.len() + size_of_val(self.lines.as_slice())
+    }
+
+    /// The lines in these places, with their numbers, in order.
+    pub fn lines(&self, places: Range<usize>) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut start = places.start.checked_sub(1).map_or(0, |before| self.lines[before].1);
+        self.lines[places].iter().map(move |&(number, end)| {
             let line = &self.bytes[start..end];
             start = end;
             (number, line)
         })
+    }
+
+    /// The place of line `number`, which is the first one's that is not less.
+    #[must_use]
+    pub fn place(&self, number: u64) -> usize {
+        self.lines.partition_point(|&(one, _)| one < number)
     }
 
     /// Lets go of all lines, and keeps the memory.
@@ -61,14 +74,14 @@ mod tests {
         for (number, line) in [(3, &b"a"[..]), (4, b""), (9, b"bc\0")] {
             spool.push(number, line);
         }
-        let lines: Vec<_> = spool.lines_from(0).collect();
+        let lines: Vec<_> = spool.lines(0..3).collect();
         assert_eq!(lines, [(3, &b"a"[..]), (4, b""), (9, b"bc\0")]);
         for first in [4, 5, 10] {
             let rest = lines.iter().filter(|(number, _)| *number >= first).copied();
-            assert!(spool.lines_from(first).eq(rest), "{first}");
+            assert!(spool.lines(spool.place(first)..3).eq(rest), "{first}");
         }
         assert_eq!((spool.len(), spool.bytes()), (3, 4));
         spool.clear();
-        assert!(spool.is_empty() && spool.lines_from(0).next().is_none());
+        assert!(spool.is_empty() && spool.memory() == 0);
     }
 }

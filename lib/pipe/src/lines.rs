@@ -94,6 +94,12 @@ impl Lines {
         self.read
     }
 
+    /// Whether the input has ended, so that nothing more comes into the buffer.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// The input's name in messages.
     #[must_use]
     pub fn name(&self) -> &str {

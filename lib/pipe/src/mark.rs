@@ -329,6 +329,24 @@ impl Stream {
         self.lines.number()
     }
 
+    /// Waits for the first line, which stays to be handed out, and returns the mark that opens a
+    /// marked stream.
+    ///
+    /// # Errors
+    /// When the read fails.
+    pub fn opening(&mut self) -> Result<Option<Mark>> {
+        while self.marked.is_none() {
+            if let Some(line) = self.lines.ahead().next() {
+                let json = line.get(1..).filter(|_| is_opening(line));
+                return Ok(json.and_then(|json| Mark::parse(json).ok()));
+            }
+            if self.lines.has_ended() || self.lines.fill(None)? == Fill::End {
+                break;
+            }
+        }
+        Ok(None)
+    }
+
     /// Waits for more input, at most for `wait` (`None`: for ever).
     ///
     /// # Errors

@@ -37,6 +37,15 @@ pub fn partitions<C: ClientContext>(
     partitions_within(PATIENCE, client, brokers, topic, troubles, poll)
 }
 
+/// Why a topic's partitions are not known.
+#[derive(Debug)]
+pub(crate) enum Unlisted {
+    /// It will be so when it is asked again.
+    Lasts(Error),
+    /// The broker or the partitions were not there in time.
+    Passes(Error),
+}
+
 /// As [`partitions`], with a patience of one's own.
 ///
 /// # Errors
@@ -49,13 +58,28 @@ pub fn partitions_within<C: ClientContext>(
     troubles: &Troubles,
     poll: impl Fn(Duration),
 ) -> Result<Vec<i32>> {
+    let listed = list_within(patience, client, brokers, topic, troubles, poll);
+    listed.map_err(|(Unlisted::Lasts(error) | Unlisted::Passes(error))| error)
+}
+
+/// As [`partitions_within`], and tells what lasts from what may pass.
+pub(crate) fn list_within<C: ClientContext>(
+    patience: Duration,
+    client: &Client<C>,
+    brokers: &str,
+    topic: &str,
+    troubles: &Troubles,
+    poll: impl Fn(Duration),
+) -> Result<Vec<i32>, Unlisted> {
     let deadline = Instant::now() + patience;
     let mut last = None;
     // Even the least patience asks once.
     while last.is_none() || Instant::now() < deadline {
         match client.fetch_metadata(Some(topic), SLICE).map(|metadata| listed(&metadata, topic)) {
             Ok(Ok(partitions)) => return Ok(partitions),
-            Ok(Err(code)) if !passes(code) => return Err(Error::world(topic, reason(code))),
+            Ok(Err(code)) if !passes(code) => {
+                return Err(Unlisted::Lasts(Error::world(topic, reason(code))));
+            }
             Ok(Err(code)) => {
                 last = Some(Error::world(topic, reason(code)));
                 poll(AGAIN);
@@ -63,13 +87,13 @@ pub fn partitions_within<C: ClientContext>(
             Err(error) => {
                 poll(Duration::ZERO);
                 if troubles.is_hopeless() {
-                    return Err(unanswered(brokers, troubles, &error));
+                    return Err(Unlisted::Lasts(unanswered(brokers, troubles, &error)));
                 }
                 last = Some(unanswered(brokers, troubles, &error));
             }
         }
     }
-    Err(last.unwrap_or_else(|| Error::world(brokers, "no answer")))
+    Err(Unlisted::Passes(last.unwrap_or_else(|| Error::world(brokers, "no answer"))))
 }
 
 /// The partitions of `topic`, or what is wrong with it.
@@ -85,7 +109,7 @@ fn listed(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, RDKafkaErrorCode
 }
 
 /// Whether an error goes away while a topic is being made or moved.
-fn passes(code: RDKafkaErrorCode) -> bool {
+pub(crate) fn passes(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,

@@ -240,6 +240,9 @@ pub fn reason(code: RDKafkaErrorCode) -> String {
         RDKafkaErrorCode::TopicAuthorizationFailed => "READ, WRITE or CREATE for the topic",
         RDKafkaErrorCode::GroupAuthorizationFailed => "READ for the group",
         RDKafkaErrorCode::ClusterAuthorizationFailed => "WRITE for the topic",
+        RDKafkaErrorCode::TransactionalIdAuthorizationFailed => {
+            "WRITE and DESCRIBE for the transactional id"
+        }
         _ => return words(code),
     };
     format!("{}: the user needs an ACL, {missing}", words(code))

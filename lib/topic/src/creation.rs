@@ -11,7 +11,7 @@ use rdkafka::client::{Client, ClientContext, DefaultClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
-use crate::cluster::{self, PATIENCE};
+use crate::cluster::{self, PATIENCE, Unlisted};
 use crate::config::{self, reason};
 use crate::native::producer::Producer;
 use crate::producer::Context;
@@ -25,6 +25,9 @@ const QUESTION: Duration = Duration::from_millis(500);
 
 /// How long to wait before it is asked again whether a topic is there.
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// As many replicas as the broker gives topics of which none are asked for.
+pub(crate) const ANY: i32 = -1;
 
 /// The shape of a topic, written `P:R`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,17 +51,23 @@ impl FromStr for Shape {
     }
 }
 
-/// Creates `topic` when it is missing. A mock broker knows no such request, and makes topics by
+/// Creates `topic` when it is missing, with settings of its own. A mock broker knows no such request, and makes topics by
 /// itself when they are used.
 ///
 /// # Errors
 /// When the broker refuses.
-pub(crate) fn create(config: &ClientConfig, topic: &str, shape: Shape) -> Result<()> {
+pub(crate) fn create(
+    config: &ClientConfig,
+    topic: &str,
+    shape: Shape,
+    settings: &[(&str, &str)],
+) -> Result<(), Unlisted> {
     let mut config = config.clone();
     // Asking for a topic must not make it with the broker's own number of partitions.
     config.set("allow.auto.create.topics", "false").set("enable.idempotence", "false");
+    config.remove("transactional.id");
     let client: AdminClient<DefaultClientContext> =
-        config.create().map_err(|error| config::refusal(&error))?;
+        config.create().map_err(|error| Unlisted::Lasts(config::refusal(&error)))?;
     match client.inner().fetch_metadata(Some(topic), PATIENCE) {
         Ok(metadata) if metadata.topics().iter().all(|one| one.error().is_some()) => {}
         // It is there. Or nobody answers, which is told by the producer, who is opened next.
@@ -68,19 +77,27 @@ pub(crate) fn create(config: &ClientConfig, topic: &str, shape: Shape) -> Result
         return Ok(());
     }
     let replicas = TopicReplication::Fixed(shape.replicas);
-    let topics = [NewTopic::new(topic, shape.partitions, replicas)];
+    let new = NewTopic::new(topic, shape.partitions, replicas);
+    let topics = [settings.iter().fold(new, |new, (key, value)| new.set(key, value))];
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
     let code = match block_on(client.create_topics(&topics, &options)) {
         Ok(results) => results.into_iter().find_map(|result| result.err().map(|(_, code)| code)),
         Err(KafkaError::AdminOp(code)) => Some(code),
-        Err(error) => return Err(Error::world(topic, error)),
+        Err(error) => return Err(Unlisted::Passes(Error::world(topic, error))),
     };
     match code {
         None
         | Some(RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnsupportedFeature) => {
             Ok(())
         }
-        Some(code) => Err(Error::world(topic, format!("cannot be created: {}", reason(code)))),
+        Some(code) => {
+            let error = Error::world(topic, format!("cannot be created: {}", reason(code)));
+            Err(if cluster::passes(code) {
+                Unlisted::Passes(error)
+            } else {
+                Unlisted::Lasts(error)
+            })
+        }
     }
 }
 
@@ -94,7 +111,7 @@ pub(crate) fn partitions(
     brokers: &str,
     topic: &str,
     patience: Duration,
-) -> Result<i32> {
+) -> Result<i32, Unlisted> {
     let serve = |wait| {
         producer.serve(wait, |_| {});
     };
@@ -105,7 +122,7 @@ pub(crate) fn partitions(
     }
     let troubles = &producer.client().context().0;
     let client = producer.client();
-    let partitions = cluster::partitions_within(patience, client, brokers, topic, troubles, serve)?;
+    let partitions = cluster::list_within(patience, client, brokers, topic, troubles, serve)?;
     Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX))
 }
 

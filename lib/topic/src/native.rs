@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "the one place for it")]
 
 pub(crate) mod producer;
+pub(crate) mod transaction;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;

@@ -3,11 +3,14 @@
 //! Batches of borrowed records go in, and reports of what became of each come out. Records are
 //! named by numbers that their maker gives them, so that a failure can say which one it was.
 
+pub mod transaction;
+
+use std::fmt::Display;
 use std::mem::ManuallyDrop;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use pipe::exit::{Error, Result, say};
+use pipe::exit::{Code, Error, Result, say};
 use pipe::stdio;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
@@ -16,6 +19,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::cluster::PATIENCE;
+use crate::cluster::Unlisted;
 use crate::config::{self, reason};
 use crate::creation;
 pub use crate::creation::Shape;
@@ -23,6 +27,7 @@ use crate::failure::{Failure, merge};
 use crate::flags::Broker;
 use crate::native::{self, Message};
 use crate::patience::Patience;
+use crate::producer::transaction::Transactions;
 use crate::trouble::Troubles;
 
 /// Records that are best written in one call.
@@ -144,6 +149,11 @@ pub trait Reports {
     /// The records from `first` to `last` failed, because of `reason`.
     fn failed(&mut self, first: u64, last: u64, reason: &str);
 
+    /// The same of records that were on their way, which dooms a transaction.
+    fn lost(&mut self, first: u64, last: u64, reason: &str) {
+        self.failed(first, last, reason);
+    }
+
     /// Whether to hear of every record, and to go on with the rest, when a topic takes none of
     /// them: without it, that ends the work with one error.
     fn goes_on(&self) -> bool {
@@ -170,6 +180,8 @@ pub struct Options<'a> {
     pub patience: Duration,
     /// Properties of librdkafka that are as the program says, unless the user says otherwise.
     pub defaults: Vec<(&'static str, String)>,
+    /// Records are written in transactions. What may pass is [`Code::UNFINISHED`] then.
+    pub transactions: Option<Transactions>,
 }
 
 impl Default for Options<'_> {
@@ -180,6 +192,7 @@ impl Default for Options<'_> {
             create: None,
             patience: PATIENCE,
             defaults: Vec::new(),
+            transactions: None,
         }
     }
 }
@@ -198,12 +211,16 @@ pub struct Producer {
     alarm: Option<OwnedFd>,
     start: Instant,
     patience: Patience,
+    /// How long a transaction may be open; zero without transactions.
+    transaction_timeout: Duration,
     record_bytes_max: usize,
     failures: Vec<Failure>,
     /// Records that are, or will be, acknowledged or failed.
     offered: u64,
     acknowledged: u64,
     failed: u64,
+    /// Records of the transaction that were on their way and failed.
+    lost: u64,
     /// The first error of a [`Reports`], which ends the work.
     trouble: Option<Error>,
 }
@@ -233,7 +250,9 @@ impl Producer {
         let context = Context(Troubles::held());
         let client = native::producer::Producer::new(&config, context);
         let client = client.map_err(|error| config::refusal(&error))?;
-        let timeout = config.get("delivery.timeout.ms").and_then(|ms| ms.parse().ok());
+        let time = |key| config.get(key).and_then(|ms| ms.parse().ok()).unwrap_or_default();
+        let [delivery, transaction] =
+            ["delivery.timeout.ms", "transaction.timeout.ms"].map(|key| time(key));
         let mut producer = Producer {
             client: ManuallyDrop::new(client),
             brokers: config.get("bootstrap.servers").unwrap_or_default().to_owned(),
@@ -241,15 +260,22 @@ impl Producer {
             start_patience: options.patience,
             alarm: None,
             start: Instant::now(),
-            patience: Patience::new(Duration::from_millis(timeout.unwrap_or_default())),
+            patience: Patience::new(Duration::from_millis(delivery)),
+            transaction_timeout: Duration::from_millis(
+                options.transactions.as_ref().map_or(0, |_| transaction),
+            ),
             record_bytes_max: record_bytes_max(&config),
             config,
             failures: Vec::new(),
             offered: 0,
             acknowledged: 0,
             failed: 0,
+            lost: 0,
             trouble: None,
         };
+        if options.transactions.is_some() {
+            producer.init_transactions()?;
+        }
         if let Some(topic) = options.topic {
             let count = producer.open_topic(topic)?;
             if let Some(partition) = options.partition.filter(|&one| one >= count || one < 0) {
@@ -268,13 +294,67 @@ impl Producer {
     /// When no broker answers in time, or there is no such topic.
     pub fn open_topic(&mut self, topic: &str) -> Result<i32> {
         if let Some(shape) = self.create {
-            creation::create(&self.config, topic, shape)?;
+            let created = creation::create(&self.config, topic, shape, &[]);
+            created.map_err(|missing| self.missing(missing))?;
         }
+        self.open_topic_there(topic)
+    }
+
+    /// Opens a topic as [`Producer::open_topic`] does; one that is missing is made with so many
+    /// `partitions`, as many replicas as the broker sees fit, and these settings.
+    ///
+    /// # Errors
+    /// As [`Producer::open_topic`], and when it cannot be made.
+    pub fn open_own_topic(
+        &mut self,
+        topic: &str,
+        partitions: i32,
+        settings: &[(&str, &str)],
+    ) -> Result<i32> {
+        let shape = Shape { partitions, replicas: creation::ANY };
+        let created = creation::create(&self.config, topic, shape, settings);
+        created.map_err(|missing| self.missing(missing))?;
+        self.open_topic_there(topic)
+    }
+
+    /// How many partitions a topic has that need not be opened.
+    ///
+    /// # Errors
+    /// As [`Producer::open_topic`].
+    pub fn partitions(&self, topic: &str) -> Result<i32> {
         let patience = self.start_patience;
-        let count = creation::partitions(&self.client, &self.brokers, topic, patience)?;
+        let count = creation::partitions(&self.client, &self.brokers, topic, patience);
+        count.map_err(|missing| self.missing(missing))
+    }
+
+    fn open_topic_there(&mut self, topic: &str) -> Result<i32> {
+        let count = self.partitions(topic)?;
         self.client.open_topic(topic).map_err(|error| Error::world(topic, error))?;
         self.client.client().context().0.release();
         Ok(count)
+    }
+
+    /// The error for a topic that is not there.
+    fn missing(&self, missing: Unlisted) -> Error {
+        match missing {
+            Unlisted::Passes(Error::Failed(_, text)) if self.is_transactional() => {
+                Error::Failed(Code::UNFINISHED, text)
+            }
+            Unlisted::Passes(error) | Unlisted::Lasts(error) => error,
+        }
+    }
+
+    /// The error for what may pass: in transactions nothing is lost by another run.
+    fn passing(&self, thing: impl Display, reason: impl Display) -> Error {
+        if self.is_transactional() {
+            Error::unfinished(thing, reason)
+        } else {
+            Error::world(thing, reason)
+        }
+    }
+
+    fn is_transactional(&self) -> bool {
+        !self.transaction_timeout.is_zero()
     }
 
     /// Bytes that a record may have (`message.max.bytes`).
@@ -348,7 +428,7 @@ impl Producer {
     /// Fails a record that the queue never took.
     fn fail(&mut self, number: u64, reason: String) {
         self.offered += 1;
-        self.failures.push(Failure { number, reason });
+        self.failures.push(Failure { number, reason, sent: false });
     }
 
     /// Waits until `input` can be read, or `time` is over, or a signal came, and serves reports
@@ -433,7 +513,7 @@ impl Producer {
         match self.patience.left(now) {
             Duration::ZERO => {
                 let reason = format!("nothing is heard of the last {in_flight} records");
-                Err(Error::world("producer", reason))
+                Err(self.passing("producer", reason))
             }
             left => Ok(left),
         }
@@ -491,7 +571,12 @@ impl Producer {
         }
         self.failed += self.failures.len() as u64;
         for run in merge(&mut self.failures) {
-            reports.failed(run.first, run.last, &run.reason);
+            if run.sent {
+                self.lost += run.last - run.first + 1;
+                reports.lost(run.first, run.last, &run.reason);
+            } else {
+                reports.failed(run.first, run.last, &run.reason);
+            }
         }
     }
 
@@ -502,8 +587,11 @@ impl Producer {
             Some((code @ RDKafkaErrorCode::ClusterAuthorizationFailed, _)) => {
                 Err(Error::world(&self.brokers, reason(code)))
             }
-            Some((code, text)) if text.is_empty() => Err(Error::world("producer", reason(code))),
-            Some((_, text)) => Err(Error::world("producer", text)),
+            Some((code, _)) if transaction::lasts(code) => {
+                Err(Error::world("producer", reason(code)))
+            }
+            Some((code, text)) if text.is_empty() => Err(self.passing("producer", reason(code))),
+            Some((_, text)) => Err(self.passing("producer", text)),
         }
     }
 }
@@ -512,6 +600,8 @@ impl Producer {
 fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
     for (key, reason) in RESERVED {
         if let Some(place) = config::place(flags, key)? {
+            let named = options.transactions.is_some() && key == "transactional.id";
+            let reason = if named { "is set by --transactional-id" } else { reason };
             return Err(Error::caller(place, reason));
         }
     }
@@ -523,11 +613,20 @@ fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
         ("queue.buffering.max.messages", QUEUE_RECORDS),
         ("delivery.timeout.ms", DELIVERY_TIMEOUT_MS),
     ];
+    let transactions = options.transactions.as_ref();
+    let timeout = transactions.map(|one| one.timeout.as_millis().to_string());
+    if let (Some(Transactions { id, .. }), Some(timeout)) = (transactions, &timeout) {
+        // A record that is tried longer than its transaction is open cannot help it.
+        let keys = ["transaction.timeout.ms", "delivery.timeout.ms"];
+        defaults.extend(keys.map(|key| (key, timeout.as_str())));
+        defaults.push(("transactional.id", id));
+    }
     // A later one wins.
     defaults.extend(options.defaults.iter().map(|(key, value)| (*key, value.as_str())));
     let mut config = config::client(flags, &defaults)?;
     let own = |key| config::asked(flags, key).map(|value| value.is_some());
     if let Some(reason) = weakened(&config)
+        && transactions.is_none()
         && config.get("enable.idempotence") == Some("true")
         && !own("enable.idempotence")?
     {
@@ -554,6 +653,15 @@ fn weakened(config: &ClientConfig) -> Option<String> {
         .or_else(|| is(in_flight, |count| count.parse().is_ok_and(|count: u32| count > 5)))
 }
 
+/// Bytes that a record may have by these flags (`message.max.bytes`).
+///
+/// # Errors
+/// Of the caller, when a property is wrong.
+pub fn record_bytes_max_of(flags: &Broker) -> Result<usize> {
+    let value = config::asked(flags, "message.max.bytes")?.and_then(|value| value.parse().ok());
+    Ok(value.unwrap_or(RECORD_BYTES_MAX))
+}
+
 fn record_bytes_max(config: &ClientConfig) -> usize {
     let value = config.get("message.max.bytes").and_then(|value| value.parse().ok());
     value.unwrap_or(RECORD_BYTES_MAX)
@@ -568,7 +676,7 @@ fn refused(record: &Record<'_>, code: RDKafkaErrorCode, record_bytes_max: usize)
         }
         code => reason(code),
     };
-    Failure { number: record.number, reason }
+    Failure { number: record.number, reason, sent: false }
 }
 
 fn too_long(bytes: u64, limit: usize) -> String {
@@ -600,7 +708,7 @@ fn undelivered(message: Message<'_>, code: RDKafkaErrorCode) -> Failure {
     if message.may_be_written() {
         reason.push_str(" (it may be in the topic nevertheless)");
     }
-    Failure { number: message.number(), reason }
+    Failure { number: message.number(), reason, sent: true }
 }
 
 #[cfg(test)]

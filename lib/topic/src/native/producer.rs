@@ -84,6 +84,11 @@ impl<C: ClientContext> Producer<C> {
         &self.client
     }
 
+    /// The client, for the calls of other modules here.
+    pub(super) fn raw(&self) -> *mut sys::rd_kafka_t {
+        self.client.native_ptr()
+    }
+
     /// Rings when [`Producer::serve`] has something to do.
     pub(crate) fn bell(&mut self) -> &mut Bell {
         &mut self.bell
@@ -373,13 +378,13 @@ fn severity(level: c_int) -> RDKafkaLogLevel {
     }
 }
 
-fn millis(wait: Duration) -> c_int {
+pub(super) fn millis(wait: Duration) -> c_int {
     c_int::try_from(wait.as_millis()).unwrap_or(c_int::MAX)
 }
 
 /// # Safety
 /// The pointer is null or a C string that lives as long as the text is used.
-unsafe fn text<'a>(pointer: *const c_char) -> std::borrow::Cow<'a, str> {
+pub(super) unsafe fn text<'a>(pointer: *const c_char) -> std::borrow::Cow<'a, str> {
     if pointer.is_null() {
         return "".into();
     }

@@ -1,0 +1,108 @@
+//! What is stored of a pipeline's state: records of a compacted topic, of which the last one of a
+//! key counts.
+//!
+//! A key is `[stage,topic,key]`, in the partition of the same number as the input's; null deletes
+//! it. The stage "" stands for the pipeline itself, which stores the offset that the state is of:
+//! a reader that finds another offset committed knows that they do not belong together.
+
+use pipe::exit::{Error, Result};
+use pipe::mark::{Partition, Position};
+use pipe::outlet::ENTRY_BYTES_MAX;
+use serde_json::Value as Json;
+use topic::draft::Drafts;
+
+/// What the name of a group's changelog ends in.
+pub const SUFFIX: &str = "-kpipe-state";
+
+/// The settings of a changelog. Compaction leaves the newest segment alone, so that it must be
+/// small for a reader to have little to read.
+pub const SETTINGS: [(&str, &str); 3] = [
+    ("cleanup.policy", "compact"),
+    ("segment.bytes", "16777216"),
+    ("min.cleanable.dirty.ratio", "0.1"),
+];
+
+/// Bytes of memory that a record takes besides its own.
+const FRAME_BYTES: usize = 128;
+
+/// Records for the changelog that are not yet produced.
+#[derive(Debug)]
+pub struct Changelog {
+    /// The topic's number.
+    topic: usize,
+    drafts: Drafts,
+    scratch: Vec<u8>,
+    bytes: usize,
+}
+
+impl Changelog {
+    /// The changelog in the topic of this number.
+    #[must_use]
+    pub fn new(topic: usize) -> Changelog {
+        Changelog { topic, drafts: Drafts::default(), scratch: Vec::new(), bytes: 0 }
+    }
+
+    /// Keeps an entry of a stage's state in record `number`; a value of null deletes it.
+    ///
+    /// # Errors
+    /// When it is too large for a record.
+    pub fn entry(
+        &mut self,
+        number: u64,
+        stage: &str,
+        at: &Partition,
+        key: &Json,
+        value: &Json,
+    ) -> Result<()> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        scratch.clear();
+        // What was JSON can be written as such.
+        let _ = serde_json::to_writer(&mut scratch, &(stage, &at.0, key));
+        let key_bytes = scratch.len();
+        if !value.is_null() {
+            let _ = serde_json::to_writer(&mut scratch, value);
+        }
+        if scratch.len() > ENTRY_BYTES_MAX {
+            let bytes = scratch.len();
+            let reason = format!("{bytes} bytes, and an entry has at most {ENTRY_BYTES_MAX}");
+            return Err(Error::world(format!("the state of {stage}"), reason));
+        }
+        let (key, rest) = scratch.split_at(key_bytes);
+        let mut pen = self.drafts.begin(number);
+        pen.topic(self.topic);
+        pen.partition(Some(at.1));
+        pen.key(Some(key));
+        pen.value(Some(rest).filter(|_| !value.is_null()));
+        pen.done();
+        self.bytes += scratch.len() + FRAME_BYTES;
+        self.scratch = scratch;
+        Ok(())
+    }
+
+    /// Keeps the offset that the state of a partition is of, in record `number`.
+    ///
+    /// # Errors
+    /// As [`Changelog::entry`].
+    pub fn offset(&mut self, number: u64, position: &Position) -> Result<()> {
+        let at = Partition(position.0.clone(), position.1);
+        self.entry(number, "", &at, &Json::Null, &position.2.into())
+    }
+
+    /// How much memory the records take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn drafts(&self) -> &Drafts {
+        &self.drafts
+    }
+
+    /// Lets go of the records, and keeps their memory.
+    pub fn clear(&mut self) {
+        self.drafts.clear();
+        self.bytes = 0;
+    }
+}
