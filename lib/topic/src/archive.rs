@@ -63,7 +63,7 @@ impl Archive {
             config.remove("group.instance.id").set("group.protocol", "classic");
             // Asking for the changelog must not make it.
             config.set("allow.auto.create.topics", "false");
-            let client = config.create_with_context(Context::default());
+            let client = config.create_with_context(Context::held());
             client.map_err(|error| config::refusal(&error))
         };
         Ok(Archive {

@@ -13,6 +13,9 @@ use crate::cluster::{PATIENCE, text};
 use crate::config;
 use crate::native;
 
+/// How long the answer to a question is waited for that only wakes.
+const WAKING: Duration = Duration::from_millis(100);
+
 /// As whom a reader is a member of its group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
@@ -78,7 +81,18 @@ impl Reader {
         for one in sought.elements() {
             one.error().map_err(|error| failed(text(&error)))?;
         }
-        self.client.resume(&sought).map_err(|error| failed(text(&error)))
+        self.client.resume(&sought).map_err(|error| failed(text(&error)))?;
+        self.wake(next);
+        Ok(())
+    }
+
+    /// Wakes librdkafka's threads that fetch these partitions: one that had only partitions that
+    /// were held looks up after a second at the latest, or when there is something to be sent.
+    fn wake(&self, next: &[(usize, i64)]) {
+        if let Ok(list) = self.list(next.iter().map(|&(at, _)| (at, Offset::End))) {
+            // The answer does not matter.
+            let _ = self.client.offsets_for_times(list, WAKING);
+        }
     }
 
     /// What the group has stored of the partitions `at`, once no transaction is about to change
