@@ -5,6 +5,7 @@
 mod archivist;
 mod hand_over;
 mod ledger;
+mod reset;
 mod state;
 
 use std::os::fd::AsFd as _;
@@ -21,6 +22,7 @@ use topic::record::Partition;
 
 use self::archivist::{Archivist, News, Rules, Search, insist};
 use self::ledger::Ledger;
+pub(crate) use self::reset::reset;
 use crate::bell::Bell;
 use crate::offsets::{Source, Target};
 use crate::pass::Pass;

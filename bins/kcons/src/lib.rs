@@ -188,6 +188,7 @@ pub fn run(args: &Args) -> Result<Code> {
         Name::VerifiableConsumer => ("--verifiable", &["--count"]),
         _ if args.work.list => ("-L", &["--json"]),
         _ if args.work.query => ("-Q", &[]),
+        _ if args.work.reset_state => ("--reset-state", &[]),
         _ => ("", &[]),
     };
     if !mode.is_empty()
@@ -207,7 +208,25 @@ pub fn run(args: &Args) -> Result<Code> {
     if args.work.query {
         return query(args, &broker);
     }
+    if args.work.reset_state {
+        return reset_state(args, &broker);
+    }
     read(args, &broker, name)
+}
+
+/// Deletes what the stages of a group have stored.
+fn reset_state(args: &Args, broker: &Broker) -> Result<Code> {
+    let Some(group) = group(args, broker)? else {
+        return Err(Error::caller("--reset-state", "needs -g GROUP"));
+    };
+    let topics = topics(args, None)?;
+    let archive = Archive::open(broker, &group)?;
+    let found = epochs::reset(&archive, &group, &topics)?;
+    if !args.say.quiet {
+        let text = if found { "its state is deleted" } else { "no state was stored" };
+        say(format!("group {group}: {text}; its offsets stay"));
+    }
+    Ok(Code::DONE)
 }
 
 /// Is a member that tells everything it does.

@@ -48,6 +48,9 @@ const FETCHED_BYTES: usize = 1 << 20;
 /// How long the end of a membership may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What has happened to a static member that another one has replaced.
+const FENCED: &str = "another member has taken our --instance: each copy needs one of its own";
+
 /// Properties that a reader needs as they are, with what to use instead.
 const RESERVED: [(&str, &str); 3] = [
     ("enable.auto.offset.store", "offsets are stored when stdout has accepted the records"),
@@ -480,7 +483,11 @@ impl Reader {
         };
         // Of a fatal error, the event may only say that it is fatal.
         let code = self.client.client().fatal_error().map_or(code, |(cause, _)| cause);
-        Err(Error::world(self.thing(code), config::reason(code)))
+        let reason = match code {
+            RDKafkaErrorCode::FencedInstanceId => FENCED.to_owned(),
+            code => config::reason(code),
+        };
+        Err(Error::world(self.thing(code), reason))
     }
 
     /// What an error that lasts is about.

@@ -109,6 +109,11 @@ pub(crate) fn check(kept: Option<i64>, stored: &Stored) -> Result<(), String> {
     }
 }
 
+/// The topic of whose partition a record of the changelog stores the offset, if it does.
+pub(super) fn topic_of_offset(key: &[u8]) -> Option<String> {
+    read(key).filter(|(stage, ..)| stage.is_empty()).map(|(_, topic, _)| topic)
+}
+
 fn read(key: &[u8]) -> Option<Key<'_>> {
     serde_json::from_slice(key).ok()
 }
