@@ -69,6 +69,7 @@ impl Archive {
             config.set("enable.partition.eof", "true").set("auto.offset.reset", "error");
             // The name is that of the member, which this is not.
             config.remove("group.instance.id").set("group.protocol", "classic");
+            config.remove("max.poll.interval.ms").remove("session.timeout.ms");
             // Asking for the changelog must not make it.
             config.set("allow.auto.create.topics", "false");
             let client = config.create_with_context(Context::held());

@@ -46,6 +46,8 @@ impl Scout {
     pub(crate) fn send(plan: &Plan<'_>) -> Result<Scout> {
         let mut config = config::client(plan.flags, &[])?;
         config.set("isolation.level", "read_uncommitted").remove("group.id");
+        // They hang on each other, and on defaults that are the reading client's.
+        config.remove("max.poll.interval.ms").remove("session.timeout.ms");
         let client = config.create_with_context(Context(Troubles::held()));
         let client: BaseConsumer<Context> = client.map_err(|error| config::refusal(&error))?;
         let brokers = config.get("bootstrap.servers").unwrap_or_default();
