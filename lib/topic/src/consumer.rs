@@ -23,12 +23,12 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+pub use self::member::Membership;
 use crate::cluster::{self, PATIENCE, text};
 use crate::config;
 use crate::context::{Context, Rebalance, lasts, unassign};
 use crate::flags::Broker;
 use crate::mock;
-pub use self::member::Membership;
 use crate::native::{self, Bell, Queue, Space};
 pub use crate::record::{Batch, Item, Partition, Record};
 use crate::scout::{self, Scout};
@@ -126,14 +126,6 @@ impl Reader {
         for (key, instead) in RESERVED {
             if let Some(place) = config::place(plan.flags, key)? {
                 return Err(Error::caller(place, instead));
-            }
-        }
-        for (key, value) in AGREED.into_iter().filter(|_| plan.epochs) {
-            if let (Some(asked), Some(place)) =
-                (config::asked(plan.flags, key)?, config::place(plan.flags, key)?)
-                && asked != value
-            {
-                return Err(Error::caller(place, format!("under --epoch it is {value}")));
             }
         }
         let scout = Scout::send(plan)?;
@@ -556,6 +548,22 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
         None => config.remove("group.id"),
     };
     Ok(config)
+}
+
+/// Refuses properties that those who commit what was read, and not the reader, rely on.
+///
+/// # Errors
+/// Of the caller, when one has another value than it has to have.
+pub fn check_epochs(flags: &Broker) -> Result<()> {
+    for (key, value) in AGREED {
+        let (asked, place) = (config::asked(flags, key)?, config::place(flags, key)?);
+        if let (Some(asked), Some(place)) = (asked, place)
+            && asked != value
+        {
+            return Err(Error::caller(place, format!("under --epoch it is {value}")));
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the bell, for one of `others` or until `time` is over, and makes the bell silent.

@@ -76,8 +76,7 @@ pub(crate) fn partitions<C: Troubled>(
     let poll = |time| drop(client.poll(time));
     let mut all = Vec::new();
     for topic in plan.topics {
-        let there =
-            cluster::list_within(PATIENCE, client.client(), brokers, topic, troubles, poll);
+        let there = cluster::list_within(PATIENCE, client.client(), brokers, topic, troubles, poll);
         let there = there.map_err(|unlisted| match unlisted {
             // A pipe with epochs is started again, until the broker is back.
             Unlisted::Passes(Error::Failed(_, message)) if plan.epochs => {
