@@ -30,8 +30,8 @@ const SEEKERS: [&str; 3] = ["grep", "egrep", "fgrep"];
 
 /// What is shown below the options.
 const MORE: &str = "\
-In a plain stream COMMAND runs once and gets all of stdin, line by line as it comes, or at each \
-multiple of --every D what has come since. In a stream with epochs (kcons --epoch) it runs at the \
+In a plain stream COMMAND runs once and gets all of stdin as it comes, or at each multiple of \
+--every D what has come since; both begin with the first line, with --plain at once. In a stream with epochs (kcons --epoch) it runs at the \
 end of each epoch once for each partition, with the lines that the epoch has from there, also when \
 these are none. It gets the lines as a file that is complete. What it writes goes on when all runs \
 of the epoch have succeeded, then the epoch's marks, then its barrier. A run that fails is tried \

@@ -1,7 +1,7 @@
 //! Signals, with a command in between: the first SIGINT or SIGTERM asks, the second kills the
 //! command with its process group, and then this program.
 
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -40,10 +40,7 @@ impl Signals {
     fn register() -> io::Result<Signals> {
         let (bell, rope) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
-        // A command's end and a signal both end a wait.
-        for &signal in TERM_SIGNALS.iter().chain([&SIGCHLD]) {
-            low_level::pipe::register(signal, rope.try_clone()?)?;
-        }
+        low_level::pipe::register(SIGCHLD, rope.try_clone()?)?;
         let asked = Arc::new(OnceLock::new());
         let group = Group::default();
         let (first, victims) = (Arc::clone(&asked), Arc::clone(&group));
@@ -52,6 +49,8 @@ impl Signals {
             for signal in signals.forever() {
                 let before = first.get().map(Instant::elapsed);
                 first.get_or_init(Instant::now);
+                // What rings when all has been said finds it said.
+                let _ = (&rope).write(b"!");
                 // What comes at once is the first one's echo, as `pipe::stop` says.
                 if before.is_some_and(|elapsed| elapsed >= ECHO) {
                     // Nobody may reap the command now, and its number come to another.
