@@ -21,7 +21,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 runner-mock := kmock
 runner-kafka := kafka-run
 RUNNER := $(or $(runner-$(BROKER)),$(error BROKER is mock or kafka, not $(BROKER)))
-DEMOS := numbers logs running values fraud query host
+DEMOS := numbers logs running values fraud query host store
 DEMO = RUNNER=$(RUNNER) PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/demo
 
 .PHONY: help
@@ -64,6 +64,10 @@ demo-query: build ## answers a query with WHERE, GROUP BY, HAVING and ORDER BY o
 .PHONY: demo-host
 demo-host: build ## measures this machine, with the 95th percentile of its CPU
 	$(DEMO)/host.sh
+
+.PHONY: demo-store
+demo-store: build ## sums into SQLite, exactly once though the pipe is killed; needs sqlite3
+	$(DEMO)/store.sh
 
 .PHONY: demos
 demos: demo $(DEMOS:%=demo-%) ## runs all demos, about a minute and a half

@@ -106,6 +106,29 @@ const EDGES: &[(&str, &[&str])] = &[
     // The options of kcons, and the files in which others keep its offsets.
     ("bins/kcons/src/options.rs", &["clap"]),
     ("bins/kcons/src/offsets.rs", &["std::fs", "fs::", "std::io", "io::", "pipe::stdio"]),
+    // The loop of keach, the command that it runs, and the files in which lines wait for that.
+    (
+        "bins/keach/src/session.rs",
+        &["std::fs", "fs::", "std::io", "io::", "pipe::stdio", "SystemTime"],
+    ),
+    (
+        "bins/keach/src/command.rs",
+        &[
+            "std::env",
+            "std::fs",
+            "fs::",
+            "std::io",
+            "io::",
+            "std::process",
+            "pipe::stdio",
+            "Instant::now",
+        ],
+    ),
+    ("bins/keach/src/spool.rs", &["std::env", "std::fs", "fs::", "std::io", "io::", "pipe::stdio"]),
+    (
+        "bins/keach/src/signals.rs",
+        &["std::io", "io::", "std::thread", "pipe::stdio", "pipe::stop", "Instant::now"],
+    ),
     // The broker of kmock, and the command that it runs.
     ("bins/kmock/src/mock.rs", &["rdkafka"]),
     ("bins/kmock/src/command.rs", &["std::io", "io::", "std::process", "pipe::stdio"]),

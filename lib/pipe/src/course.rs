@@ -12,6 +12,10 @@ use serde_json::Value as Json;
 use crate::exit::{Code, Error, Result};
 use crate::mark::{Barrier, DeadLetter, How, Mark, Partition};
 
+/// What the name of a stage ends in that may make one line of lines of several partitions. Such
+/// lines have no `from`.
+const MIXER: &str = ":keach";
+
 /// The course of a marked stream through one stage.
 #[derive(Debug)]
 pub struct Course {
@@ -19,6 +23,8 @@ pub struct Course {
     /// The stage's name in the pipeline, as `0:swin`.
     name: String,
     kind: Kind,
+    /// Whether lines of several partitions may have become one before this stage.
+    mixed: bool,
     begun: bool,
     wait: Wait,
     /// The last tick before the state was complete.
@@ -82,6 +88,7 @@ impl Course {
             tool,
             name: String::new(),
             kind: Kind::Plain,
+            mixed: false,
             begun: false,
             wait: Wait::Nothing,
             held_tick: None,
@@ -98,6 +105,7 @@ impl Course {
         self.name = format!("{}:{}", stages.len(), self.tool);
         (self.kind, self.wait) =
             if epochs { (Kind::Epochs, Wait::Source) } else { (Kind::Marked, Wait::Nothing) };
+        self.mixed = stages.iter().any(|stage| stage.ends_with(MIXER));
         let stages = stages.iter().chain([&self.name]).cloned().collect();
         Mark::Open { epochs, tick_ms, stages }
     }
@@ -167,7 +175,18 @@ impl Course {
     #[inline]
     pub fn line(&mut self) -> Result<()> {
         self.lines += 1;
-        if self.wait == Wait::Nothing { Ok(()) } else { Err(stray()) }
+        if self.wait == Wait::Nothing { Ok(()) } else { Err(self.stray()) }
+    }
+
+    #[cold]
+    fn stray(&self) -> Error {
+        if self.mixed {
+            let reason = "before this stage mixes partitions, and state is kept by partition; leave \
+                          --together out, or read one partition";
+            return Error::caller("keach --together", reason);
+        }
+        let reason = "a row before its `from`, or before the state was `restored`";
+        Error::world("<stdin>", reason)
     }
 
     /// The data line that came last, as one that could not be used; none without epochs, as
@@ -282,12 +301,6 @@ pub fn difference(stored: &Json, asked: &Json) -> Option<String> {
     Some(format!("was stored with {name} {theirs}, and this is {name} {mine}"))
 }
 
-#[cold]
-fn stray() -> Error {
-    let reason = "a row before its `from`, or before the state was `restored`";
-    Error::world("<stdin>", reason)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -339,6 +352,20 @@ mod tests {
         assert_eq!(course.line(), Ok(()));
         course.begin();
         assert!(course.line().is_err(), "the next assignment has a state of its own");
+    }
+
+    #[test]
+    fn rows_of_several_partitions_at_once_are_refused() {
+        let mut course = Course::new("topk");
+        course.open(true, 100, &["0:keach".to_owned()]);
+        course.begin();
+        let _ = course.restored();
+        let Err(Error::Failed(Code::CALLER, message)) = course.line() else {
+            panic!("its state would be of no partition");
+        };
+        assert!(message.starts_with("keach --together: before this stage"), "{message}");
+        course.from(&partition(), None);
+        assert_eq!(course.line(), Ok(()), "only one is assigned");
     }
 
     #[test]

@@ -122,6 +122,17 @@ impl Lines {
         Some(Line::Whole(&self.buffer[from..from + length]))
     }
 
+    /// The bytes that are in the buffer and were not handed out, whatever lines they are.
+    #[must_use]
+    pub fn unread(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Takes so many of [`Lines::unread`] as handed out.
+    pub fn skip(&mut self, bytes: usize) {
+        self.start = self.end.min(self.start + bytes);
+    }
+
     /// The lines that [`Lines::next_line`] hands out next, as far as they are in the buffer.
     pub fn ahead(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.buffer[self.start..self.end];

@@ -48,9 +48,10 @@ fn run(args: &Args) -> Result<Code> {
 }
 
 /// The command lines of all programs.
-fn programs() -> [Command; 7] {
+fn programs() -> [Command; 8] {
     [
         kcons::Args::command(),
+        keach::Args::command(),
         kgen::Args::command(),
         kmock::Args::command(),
         kprod::Args::command(),
