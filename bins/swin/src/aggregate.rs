@@ -1,8 +1,8 @@
 //! Aggregates: what is kept of the values of a key in a pane, and how it is merged.
 //!
-//! Nothing is ever subtracted. Sums keep whole numbers apart, exact in 128 bits, and add floats
-//! in twice the precision (Knuth's two-sum, as in Neumaier's compensated summation), so that the
-//! order of rows and the borders of panes do not show in them; nor do they in anything else:
+//! Nothing but whole numbers is ever subtracted. Sums keep these apart, exact in 128 bits, and add
+//! floats in twice the precision (Knuth's two-sum, as in Neumaier's compensated summation), so that
+//! the order of rows and the borders of panes do not show in them; nor do they in anything else:
 //! what has an order goes by the stamps of rows.
 //!
 //! NULL is skipped. NaN, which only arithmetic gives, is a number after all others: it is counted,
@@ -351,11 +351,20 @@ impl Aggregate {
     ///
     /// # Errors
     /// When the sum of whole numbers leaves 128 bits.
+    #[inline]
     pub fn merge(&mut self, other: &Aggregate) -> Result<(), Fault> {
         match (self, other) {
             (Aggregate::Count(count), Aggregate::Count(more)) => *count += more,
-            (Aggregate::Distinct(mine), Aggregate::Distinct(more)) => mine.merge(more),
             (Aggregate::Sum(sum), Aggregate::Sum(more)) => sum.merge(more)?,
+            (mine, other) => mine.merge_other(other),
+        }
+        Ok(())
+    }
+
+    /// [`Aggregate::merge`] of what is neither counts nor sums.
+    fn merge_other(&mut self, other: &Aggregate) {
+        match (self, other) {
+            (Aggregate::Distinct(mine), Aggregate::Distinct(more)) => mine.merge(more),
             (Aggregate::Moments(moments), Aggregate::Moments(more)) => moments.merge(more),
             (Aggregate::Sketch(sketch), Aggregate::Sketch(more)) => sketch.merge(more),
             (Aggregate::Array(list), Aggregate::Array(more))
@@ -376,7 +385,6 @@ impl Aggregate {
             }
             _ => {}
         }
-        Ok(())
     }
 
     /// The value of the aggregate: of nothing, a count is 0 and all else is NULL.
@@ -386,15 +394,26 @@ impl Aggregate {
     }
 
     /// What `measure` reads from the aggregate: of nothing, a count is 0 and all else is NULL.
+    #[inline]
     #[must_use]
     pub fn measure(&self, measure: Measure) -> Value<'_> {
         match (self, measure) {
-            (Aggregate::Count(count), _) => sum::whole(i128::from(*count)),
+            (Aggregate::Count(count), _) => match i64::try_from(*count) {
+                Ok(count) => Value::Int(count),
+                Err(_) => sum::whole(i128::from(*count)),
+            },
+            (Aggregate::Sum(sum), Measure::Itself) => sum.value(),
+            _ => self.measure_other(measure),
+        }
+    }
+
+    /// [`Aggregate::measure`] of what is neither a count nor a sum itself.
+    fn measure_other(&self, measure: Measure) -> Value<'_> {
+        match (self, measure) {
             (Aggregate::Distinct(distinct), _) => {
                 Value::Int(i64::try_from(distinct.count()).unwrap_or(i64::MAX))
             }
-            (Aggregate::Sum(sum), Measure::Mean) => sum.mean(),
-            (Aggregate::Sum(sum), _) => sum.value(),
+            (Aggregate::Sum(sum), _) => sum.mean(),
             (Aggregate::Min(kept) | Aggregate::Max(kept), _) => kept.value(),
             (Aggregate::First(kept) | Aggregate::Last(kept), _) => kept.1.value(),
             (Aggregate::Moments(moments), Measure::Variance(freedom)) => {
@@ -445,6 +464,31 @@ impl Aggregate {
                 | Aggregate::Moments(_)
                 | Aggregate::Extent { .. }
         )
+    }
+
+    /// Whether this is a whole number, from which a part is taken off without a trace.
+    #[inline]
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        match self {
+            Aggregate::Count(_) => true,
+            Aggregate::Sum(sum) => sum.is_whole(),
+            _ => false,
+        }
+    }
+
+    /// Takes off what was merged into it. Whether that could be done: both have to be
+    /// [`Aggregate::is_whole`], and the rest has 64 bits.
+    #[inline]
+    pub fn take_off(&mut self, part: &Aggregate) -> bool {
+        match (self, part) {
+            (Aggregate::Count(count), Aggregate::Count(part)) => {
+                *count -= part;
+                true
+            }
+            (Aggregate::Sum(sum), Aggregate::Sum(part)) => sum.take_off(part),
+            _ => false,
+        }
     }
 
     /// Becomes what another aggregate of the same function is.

@@ -465,7 +465,7 @@ impl Engine {
         }
         let (id, group) = self.store.touch_newest(partition, key, self.place.from)?;
         if let Kind::Sliding(sliding) = &mut self.kind {
-            sliding.changed(id, self.place, self.store.groups_mut());
+            sliding.changed((id, group), self.place, self.store.groups_mut());
         }
         Ok(group)
     }

@@ -215,14 +215,16 @@ impl Output {
     }
 
     fn write(&mut self, partition: usize, values: &[Value<'_>]) {
-        match self.cutter.take() {
-            None => self.put(partition, values),
-            Some(cutter) => self.write_cut(partition, values, cutter),
+        if self.cutter.is_some() {
+            self.write_cut(partition, values);
+        } else {
+            self.put(partition, values);
         }
     }
 
     #[cold]
-    fn write_cut(&mut self, partition: usize, values: &[Value<'_>], mut cutter: Cutter) {
+    fn write_cut(&mut self, partition: usize, values: &[Value<'_>]) {
+        let Some(mut cutter) = self.cutter.take() else { return };
         let line = values.last().and_then(Value::bytes);
         if let Some(names) = cutter.begin(line.as_deref()) {
             self.rename(&names);

@@ -124,10 +124,11 @@ impl Results {
         sink: &mut impl Sink,
     ) -> Result<(), Halt> {
         if store.partitions() == 1 {
-            let mut row = Vec::with_capacity(bounds.len() + self.query.names.len());
+            let mut row = self.begin_row(bounds);
             for &(id, group) in results {
                 let (entry, aggregates) = (store.entry(id), store.groups().get(group));
-                self.fill_row(entry.partition, bounds, &entry.key, aggregates, &mut row, sink)?;
+                row.truncate(bounds.len());
+                self.fill_row(entry.partition, &entry.key, aggregates, &mut row, sink)?;
             }
             return Ok(());
         }
@@ -175,22 +176,25 @@ impl Results {
         aggregates: &[Aggregate],
         sink: &mut impl Sink,
     ) -> Result<(), Halt> {
-        let mut row = Vec::with_capacity(bounds.len() + self.query.names.len());
-        self.fill_row(partition, bounds, key, aggregates, &mut row, sink)
+        self.fill_row(partition, key, aggregates, &mut self.begin_row(bounds), sink)
     }
 
-    /// [`Results::write_row`] in a vector that is used again.
+    /// A row that begins with the columns of its window.
+    fn begin_row<'r>(&self, bounds: &'r [Value<'_>]) -> Vec<Value<'r>> {
+        let mut row = Vec::with_capacity(bounds.len() + self.query.names.len());
+        row.extend(bounds.iter().map(Value::as_borrowed));
+        row
+    }
+
+    /// [`Results::write_row`] behind the columns of the window.
     fn fill_row<'r>(
         &'r self,
         partition: usize,
-        bounds: &'r [Value<'_>],
         key: &'r [u8],
         aggregates: &'r [Aggregate],
         row: &mut Vec<Value<'r>>,
         sink: &mut impl Sink,
     ) -> Result<(), Halt> {
-        row.clear();
-        row.extend(bounds.iter().map(Value::as_borrowed));
         key::read(key, self.query.keys.len(), row);
         if self.query.each().is_some() {
             let first = row.len();

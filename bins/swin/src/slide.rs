@@ -1,11 +1,14 @@
 //! Windows of several panes: which keys are in the window, and their aggregates over its panes.
 //!
-//! A window that slides must not subtract, so the panes of a key stand in two stacks: the older
-//! ones as suffixes, each pane merged with all after it, the newer ones merged into one group. A
-//! step takes one suffix off and merges one pane; when the suffixes are used up, all panes become
-//! suffixes anew. So a step costs a constant number of merges on average, however many panes a
-//! window has (two stacks, in Tangwongsan, Hirzel, Schneider, "In-order sliding-window
-//! aggregation in worst-case constant time", VLDB Journal 2021).
+//! Counts and sums of whole numbers are exact, so a key that has nothing else keeps one total: the
+//! panes that come are added to it, and those that go are taken off.
+//!
+//! Of all others nothing can be taken off without a trace, so the panes of a key stand in two
+//! stacks: the older ones as suffixes, each pane merged with all after it, the newer ones merged
+//! into one group. A step takes one suffix off and merges one pane; when the suffixes are used up,
+//! all panes become suffixes anew. So a step costs a constant number of merges on average, however
+//! many panes a window has (two stacks, in Tangwongsan, Hirzel, Schneider, "In-order
+//! sliding-window aggregation in worst-case constant time", VLDB Journal 2021).
 
 use std::ops::Range;
 
@@ -17,56 +20,86 @@ use crate::window::Pane;
 /// The keys that have something in the sliding window.
 #[derive(Debug)]
 pub struct Members {
-    /// In how many panes of the window each key has something, by the key's number.
-    counts: Vec<u32>,
-    stacks: Vec<Stacks>,
+    /// By the key's number.
+    keys: Vec<Member>,
     /// The keys in the window.
     ids: Vec<Id>,
     sorted: bool,
     /// The panes before this one have come in.
     entered: Pane,
+    /// The keys in the last window asked for, each with its aggregates, and the groups that were
+    /// made for it alone.
+    window: Vec<(Id, Group)>,
+    made: Vec<Group>,
 }
 
 impl Default for Members {
     fn default() -> Members {
-        let (counts, stacks, ids) = (Vec::new(), Vec::new(), Vec::new());
-        Members { counts, stacks, ids, sorted: true, entered: Pane::MIN }
+        Members {
+            keys: Vec::new(),
+            ids: Vec::new(),
+            sorted: true,
+            entered: Pane::MIN,
+            window: Vec::new(),
+            made: Vec::new(),
+        }
     }
 }
 
 impl Members {
-    /// A row was added to `pane` of the key: when the window has the pane already, the row is
-    /// late for windows that were written, and what was merged is out of date.
+    /// A row is about to be added to `pane` of the key, which has the aggregates `group`: when the
+    /// window has the pane already, the row is late for windows that were written, and what was
+    /// merged goes out of date.
     #[inline]
-    pub fn changed(&mut self, id: Id, pane: Pane, new_pane: bool, groups: &mut Groups) {
+    pub fn changed(
+        &mut self,
+        (id, group): (Id, Group),
+        pane: Pane,
+        new_pane: bool,
+        groups: &mut Groups,
+    ) {
         if pane < self.entered {
-            self.change(id, pane, new_pane, groups);
+            self.change((id, group), pane, new_pane, groups);
         }
     }
 
     #[cold]
-    fn change(&mut self, id: Id, pane: Pane, new_pane: bool, groups: &mut Groups) {
+    fn change(
+        &mut self,
+        (id, group): (Id, Group),
+        pane: Pane,
+        new_pane: bool,
+        groups: &mut Groups,
+    ) {
         if new_pane {
             self.enter(id);
         }
-        self.stacks[id as usize].change(pane, groups);
+        let merged = &mut self.keys[id as usize].merged;
+        if !new_pane {
+            merged.leave(pane, group, groups);
+        }
+        match merged {
+            Merged::Total(total) => total.set_apart(pane),
+            Merged::Stacks(stacks) => stacks.change(pane, groups),
+        }
     }
 
-    fn enter(&mut self, id: Id) {
+    fn enter(&mut self, id: Id) -> &mut Merged {
         let at = id as usize;
-        if self.counts.len() <= at {
-            self.counts.resize(at + 1, 0);
-            self.stacks.resize_with(at + 1, Stacks::default);
+        if self.keys.len() <= at {
+            self.keys.resize_with(at + 1, Member::default);
         }
-        if self.counts[at] == 0 {
+        let member = &mut self.keys[at];
+        if member.panes == 0 {
             self.ids.push(id);
             self.sorted = false;
         }
-        self.counts[at] += 1;
+        member.panes += 1;
+        &mut member.merged
     }
 
-    /// The keys in the window of `panes`, sorted, each with a new group of its aggregates over
-    /// the window.
+    /// The keys in the window of `panes`, sorted, each with its aggregates over the window, until
+    /// the panes before the next one [`Members::retire`].
     ///
     /// # Errors
     /// When a sum leaves 128 bits.
@@ -74,46 +107,179 @@ impl Members {
         &mut self,
         store: &mut Store,
         panes: &Range<Pane>,
-    ) -> Result<Vec<(Id, Group)>, Fault> {
-        let entering: Vec<Id> = store.touched(self.entered..panes.end).flatten().copied().collect();
-        for id in entering {
-            self.enter(id);
+    ) -> Result<&[(Id, Group)], Fault> {
+        self.take_in(store, panes.end)?;
+        self.give_back(store.groups_mut());
+        // A total is of all panes: where the calendar leaves out a day, two windows end together.
+        let is_whole = store.oldest_pane().is_none_or(|oldest| oldest >= panes.start);
+        for &id in &self.ids {
+            let (entry, groups) = store.entry_and_groups(id);
+            let merged = &mut self.keys[id as usize].merged;
+            let group = match merged.total(entry, groups)? {
+                Some(total) if is_whole => total,
+                _ if !is_whole && entry.panes(panes.clone()).next().is_none() => continue,
+                _ => {
+                    let group = merged.merge(entry, groups, panes)?;
+                    self.made.push(group);
+                    group
+                }
+            };
+            self.window.push((id, group));
         }
-        self.entered = panes.end;
+        Ok(&self.window)
+    }
+
+    /// Takes in what stands before `end`.
+    fn take_in(&mut self, store: &mut Store, end: Pane) -> Result<(), Fault> {
+        let entering = self.entered..end;
+        store.each_touched(entering, |id, group, groups| self.enter(id).come(group, groups))?;
+        self.entered = end;
         if !self.sorted {
             self.ids.sort_unstable_by(|&one, &other| store.order(one, other));
             self.sorted = true;
         }
-        let mut window = Vec::with_capacity(self.ids.len());
-        for &id in &self.ids {
-            let (entry, groups) = store.entry_and_groups(id);
-            let group = self.stacks[id as usize].merge(entry, groups, panes)?;
-            window.push((id, group));
-        }
-        Ok(window)
+        Ok(())
+    }
+
+    fn give_back(&mut self, groups: &mut Groups) {
+        self.window.clear();
+        self.made.drain(..).for_each(|group| groups.give(group));
     }
 
     /// Drops the panes before `to`, and the keys that have nothing left.
     pub fn retire(&mut self, store: &mut Store, to: Pane) {
+        self.give_back(store.groups_mut());
         let mut left = false;
         while let Some((pane, taken)) = store.take_pane(to) {
             for (id, group) in taken {
+                let member = &mut self.keys[id as usize];
+                member.merged.leave(pane, group, store.groups_mut());
                 store.let_go(id, pane, group);
-                let count = &mut self.counts[id as usize];
-                *count -= 1;
-                if *count == 0 {
+                member.panes -= 1;
+                if member.panes == 0 {
                     left = true;
-                    self.stacks[id as usize].clear(store.groups_mut());
-                }
-                if store.is_bare(id) {
-                    store.remove(id);
+                    std::mem::take(&mut member.merged).clear(store.groups_mut());
+                    if store.is_bare(id) {
+                        store.remove(id);
+                    }
                 }
             }
         }
         if left {
-            self.ids.retain(|&id| self.counts[id as usize] > 0);
+            self.ids.retain(|&id| self.keys[id as usize].panes > 0);
         }
     }
+}
+
+/// A key and the window.
+#[derive(Debug, Default)]
+struct Member {
+    /// In how many panes of the window it has something.
+    panes: u32,
+    merged: Merged,
+}
+
+/// The panes of a key, merged so that the next window has little to do.
+#[derive(Debug)]
+enum Merged {
+    Total(Total),
+    Stacks(Stacks),
+}
+
+/// The aggregates of all panes that have come in.
+#[derive(Debug, Default)]
+struct Total {
+    group: Option<Group>,
+    /// Those that change, and are not in it now; sorted.
+    apart: Vec<Pane>,
+}
+
+impl Total {
+    fn set_apart(&mut self, pane: Pane) {
+        if let Err(at) = self.apart.binary_search(&pane) {
+            self.apart.insert(at, pane);
+        }
+    }
+}
+
+impl Default for Merged {
+    fn default() -> Merged {
+        Merged::Total(Total::default())
+    }
+}
+
+impl Merged {
+    /// A pane comes in that has the aggregates `pane`.
+    fn come(&mut self, pane: Group, groups: &mut Groups) -> Result<(), Fault> {
+        let Merged::Total(total) = self else { return Ok(()) };
+        match total.group {
+            Some(group) => groups.merge(group, pane)?,
+            None if groups.is_whole(pane) => total.group = Some(groups.copy(pane)),
+            None => {}
+        }
+        if !total.group.is_some_and(|group| groups.is_whole(group)) {
+            self.stack(groups);
+        }
+        Ok(())
+    }
+
+    /// The pane that has these aggregates goes, or changes.
+    fn leave(&mut self, pane: Pane, aggregates: Group, groups: &mut Groups) {
+        let Merged::Total(total) = self else { return };
+        if let Ok(at) = total.apart.binary_search(&pane) {
+            total.apart.remove(at);
+        } else if !total.group.is_some_and(|group| groups.take_off(group, aggregates)) {
+            self.stack(groups);
+        }
+    }
+
+    /// From now on the panes stand in stacks.
+    fn stack(&mut self, groups: &mut Groups) {
+        std::mem::replace(self, Merged::Stacks(Stacks::default())).clear(groups);
+    }
+
+    /// The total of all panes, unless they stand in stacks.
+    fn total(&mut self, entry: &Entry, groups: &mut Groups) -> Result<Option<Group>, Fault> {
+        if let Merged::Total(Total { group, apart }) = self {
+            if apart.is_empty() {
+                return Ok(*group);
+            }
+            for pane in std::mem::take(apart) {
+                if let Some(group) = entry.group(pane) {
+                    self.come(group, groups)?;
+                }
+            }
+        }
+        Ok(if let Merged::Total(total) = self { total.group } else { None })
+    }
+
+    /// A new group of what stands in `panes`.
+    fn merge(
+        &mut self,
+        entry: &Entry,
+        groups: &mut Groups,
+        panes: &Range<Pane>,
+    ) -> Result<Group, Fault> {
+        match self {
+            Merged::Stacks(stacks) => stacks.merge(entry, groups, panes),
+            Merged::Total(_) => merge(entry, groups, panes),
+        }
+    }
+
+    /// Forgets what was merged.
+    fn clear(self, groups: &mut Groups) {
+        match self {
+            Merged::Total(total) => total.group.into_iter().for_each(|group| groups.give(group)),
+            Merged::Stacks(mut stacks) => stacks.clear(groups),
+        }
+    }
+}
+
+/// Merges the `panes` of `entry` into a new group.
+fn merge(entry: &Entry, groups: &mut Groups, panes: &Range<Pane>) -> Result<Group, Fault> {
+    let merged = groups.make();
+    entry.panes(panes.clone()).try_for_each(|(_, group)| groups.merge(merged, group))?;
+    Ok(merged)
 }
 
 /// The panes of a key in two stacks.
@@ -173,9 +339,7 @@ impl Stacks {
     ) -> Result<Group, Fault> {
         if groups.collects() {
             // Each suffix would hold all values after it.
-            let merged = groups.make();
-            entry.panes(panes.clone()).try_for_each(|(_, group)| groups.merge(merged, group))?;
-            return Ok(merged);
+            return merge(entry, groups, panes);
         }
         while let Some(&(pane, group)) = self.front.last()
             && pane < panes.start
@@ -236,7 +400,7 @@ mod tests {
 
     /// Slides a window of `size` panes over rows `(pane, number)`, in the order given, and
     /// returns the sums of every window.
-    fn sums(rows: &[(Pane, f64)], size: Pane, last: Pane) -> Vec<Value<'static>> {
+    fn sums(rows: &[(Pane, Number)], size: Pane, last: Pane) -> Vec<Value<'static>> {
         let mut store = Store::new(
             vec![Function::Sum.empty()],
             crate::store::Limits { keys: 10, bytes: 1 << 20 },
@@ -247,14 +411,13 @@ mod tests {
         for end in 1..=last {
             while let Some(&(pane, number)) = rows.next_if(|&&(pane, _)| pane < end) {
                 let touch = store.touch(0, (Key::new(b"k"), None), pane).expect("room");
-                store.groups_mut().get_mut(touch.group)[0]
-                    .add_number(Number::Float(number))
-                    .expect("it fits");
-                members.changed(touch.id, pane, touch.new_pane, store.groups_mut());
+                let groups = store.groups_mut();
+                members.changed((touch.id, touch.group), pane, touch.new_pane, groups);
+                groups.get_mut(touch.group)[0].add_number(number).expect("it fits");
             }
-            for (_, group) in members.window(&mut store, &(end - size..end)).expect("it fits") {
+            let window = members.window(&mut store, &(end - size..end)).expect("it fits").to_vec();
+            for (_, group) in window {
                 told.push(store.groups().get(group)[0].value().into_owned());
-                store.groups_mut().give(group);
             }
             members.retire(&mut store, end + 1 - size);
         }
@@ -296,13 +459,34 @@ mod tests {
 
     #[test]
     fn what_has_left_leaves_no_trace() {
-        let told = sums(&[(0, 1e17), (1, 1.0), (2, 2.0)], 2, 4);
+        let rows = [(0, 1e17), (1, 1.0), (2, 2.0)].map(|(pane, sum)| (pane, Number::Float(sum)));
+        let told = sums(&rows, 2, 4);
         assert_eq!(told, [1e17, 1e17 + 1.0, 3.0, 2.0].map(Value::Float));
     }
 
     #[test]
     fn a_late_row_counts_in_the_windows_that_are_still_open() {
-        let told = sums(&[(0, 1.0), (2, 4.0), (1, 2.0), (3, 8.0), (0, 16.0)], 4, 6);
-        assert_eq!(told, [1.0, 1.0, 7.0, 31.0, 14.0, 12.0].map(Value::Float));
+        let rows = [(0, 1), (2, 4), (1, 2), (3, 8), (0, 16), (0, 32), (2, 64)];
+        let told = [1, 1, 7, 127, 78, 76];
+        let whole = rows.map(|(pane, sum)| (pane, Number::Int(sum.into())));
+        assert_eq!(sums(&whole, 4, 6), told.map(|sum| Value::Int(sum.into())));
+        let floats = rows.map(|(pane, sum)| (pane, Number::Float(sum.into())));
+        assert_eq!(sums(&floats, 4, 6), told.map(|sum: i32| Value::Float(sum.into())));
+        // From the first float on, the panes of a key stand in stacks.
+        let mut mixed = whole;
+        mixed[2].1 = Number::Float(2.0);
+        let told = [Value::Int(1), Value::Int(1)].into_iter();
+        let told = told.chain([7.0, 127.0, 78.0].map(Value::Float)).chain([Value::Int(76)]);
+        assert_eq!(sums(&mixed, 4, 6), told.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_total_beyond_64_bits_comes_back_when_it_has_left() {
+        let max = i64::MAX;
+        let rows = [(0, max), (1, max), (2, -max), (3, 5)];
+        let rows = rows.map(|(pane, sum)| (pane, Number::Int(sum)));
+        let beyond = Value::Text((i128::from(max) * 2).to_string().into_bytes().into());
+        let told = [Value::Int(max), beyond, Value::Int(max), Value::Int(5), Value::Int(5 - max)];
+        assert_eq!(sums(&rows, 3, 5), told);
     }
 }

@@ -105,18 +105,18 @@ impl Sliding {
         self.window.first_end(time).max(self.window.first_end(now))
     }
 
-    /// A row has changed a pane that its key had already.
+    /// A row will change a pane that its key had already.
     #[inline]
-    pub fn changed(&mut self, id: Id, place: Place, of: &mut Groups) {
+    pub fn changed(&mut self, key: (Id, Group), place: Place, of: &mut Groups) {
         if !self.single {
-            self.members.changed(id, place.from, false, of);
+            self.members.changed(key, place.from, false, of);
         }
     }
 
-    /// A row at `time` in `place` has touched a pane.
+    /// A row at `time` in `place` has touched a pane, which it will change.
     pub fn touched(&mut self, touch: Touch, place: Place, time: i64, now: i64, of: &mut Groups) {
         if !self.single {
-            self.members.changed(touch.id, place.from, touch.new_pane, of);
+            self.members.changed((touch.id, touch.group), place.from, touch.new_pane, of);
         }
         // No window with the pane ends before it does.
         if touch.new_pane && self.due > place.to.saturating_add(1) {
@@ -198,10 +198,7 @@ impl Sliding {
         tell: &mut Telling<'_, S>,
     ) -> Result<bool, Halt> {
         let results = self.members.window(tell.store, panes)?;
-        tell.write(&results, panes.end, bounds)?;
-        for &(_, group) in &results {
-            tell.store.groups_mut().give(group);
-        }
+        tell.write(results, panes.end, bounds)?;
         Ok(results.is_empty())
     }
 

@@ -188,6 +188,15 @@ impl Entry {
         (self.newest_pane, self.newest_group) = newest.unwrap_or((0, NONE));
     }
 
+    /// The aggregates of a pane.
+    #[must_use]
+    pub fn group(&self, pane: Pane) -> Option<Group> {
+        match self.newest() {
+            Some((newest, group)) if newest == pane => Some(group),
+            _ => self.find_older(pane).ok(),
+        }
+    }
+
     /// The aggregates of a pane that is not the newest, or where they would have to stand.
     fn find_older(&self, pane: Pane) -> Result<Group, usize> {
         let Some(side) = &self.side else { return Err(0) };
@@ -221,11 +230,12 @@ impl Entry {
             return Some(group);
         }
         let older = &mut self.side.as_mut()?.older;
-        let at = match older.front() {
-            Some(&(oldest, _)) if oldest == pane => 0,
-            _ => older.binary_search_by_key(&pane, |&(pane, _)| pane).ok()?,
+        let taken = if older.front().is_some_and(|&(oldest, _)| oldest == pane) {
+            older.pop_front()
+        } else {
+            older.remove(older.binary_search_by_key(&pane, |&(pane, _)| pane).ok()?)
         };
-        older.remove(at).map(|(_, group)| group)
+        taken.map(|(_, group)| group)
     }
 }
 
@@ -336,6 +346,25 @@ impl Store {
         // An empty range would be a mistake to the tree, and is none here.
         let panes = panes.start..panes.end.max(panes.start);
         self.touched.range(panes).map(|(_, ids)| ids.as_slice())
+    }
+
+    /// Hands over all aggregates in `panes`, pane by pane, each with its key.
+    ///
+    /// # Errors
+    /// What `take` gives.
+    pub fn each_touched<E>(
+        &mut self,
+        panes: Range<Pane>,
+        mut take: impl FnMut(Id, Group, &mut Groups) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (&pane, ids) in self.touched.range(panes.start..panes.end.max(panes.start)) {
+            for &id in ids {
+                if let Some(group) = self.entries[id as usize].group(pane) {
+                    take(id, group, &mut self.groups)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// All keys.
@@ -533,7 +562,11 @@ impl Store {
         };
         let touch = self.touch_pane(id, pane, new_key);
         if touch.new_pane {
-            self.touched.entry(pane).or_default().push(id);
+            // Nearly all rows are in the newest pane.
+            match self.touched.last_entry() {
+                Some(mut last) if *last.key() == pane => last.get_mut().push(id),
+                _ => self.touched.entry(pane).or_default().push(id),
+            }
             self.check_bytes()?;
         }
         self.recent.remember(partition, key, pane, (id, touch.group));
@@ -755,9 +788,7 @@ impl Store {
                 Slot::Rest if changes.take_rest(id) => (entry.rest().group, entry.rest().flag),
                 Slot::Rest => continue,
                 Slot::Pane(pane) => {
-                    let own = entry.panes(pane..pane.saturating_add(1)).next();
-                    let group = own.map(|(_, group)| group);
-                    match group.or_else(|| self.apart.get(&(id, pane)).copied()) {
+                    match entry.group(pane).or_else(|| self.apart.get(&(id, pane)).copied()) {
                         Some(group) => (Some(group), false),
                         None => continue,
                     }
@@ -976,6 +1007,20 @@ impl Groups {
             cells.clone_from_slice(&self.empty);
         }
         self.free.push(group);
+    }
+
+    /// Whether the aggregates are counts and sums of whole numbers, of which parts can be taken off
+    /// without a trace.
+    #[must_use]
+    pub fn is_whole(&self, group: Group) -> bool {
+        self.get(group).iter().all(Aggregate::is_whole)
+    }
+
+    /// Takes off a group what was merged into it. Whether that could be done; if not, the group is
+    /// of no use any more.
+    pub fn take_off(&mut self, from: Group, part: Group) -> bool {
+        let (from, part) = self.both(from, part);
+        from.iter_mut().zip(part).all(|(from, part)| from.take_off(part))
     }
 
     /// Bytes that all groups take.

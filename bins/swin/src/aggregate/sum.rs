@@ -166,16 +166,22 @@ impl Sum {
         }
     }
 
+    #[inline]
     pub(super) fn merge(&mut self, other: &Sum) -> Result<(), Fault> {
+        if let (Form::Whole(sum, count), Form::Whole(int, more)) = (&mut self.0, &other.0)
+            && let Some(all) = sum.checked_add(*int)
+        {
+            *sum = all;
+            *count += more;
+            return Ok(());
+        }
+        self.merge_other(other)
+    }
+
+    /// Adds a sum, one of the two being not of whole numbers, or too great.
+    fn merge_other(&mut self, other: &Sum) -> Result<(), Fault> {
         match (&mut self.0, &other.0) {
             (_, Form::Whole(_, 0)) => return Ok(()),
-            (Form::Whole(sum, count), Form::Whole(int, more)) => {
-                if let Some(all) = sum.checked_add(*int) {
-                    *sum = all;
-                    *count += more;
-                    return Ok(());
-                }
-            }
             (Form::Floats(sum, count), Form::Floats(floats, more)) => {
                 sum.merge(*floats);
                 *count += more;
@@ -190,6 +196,23 @@ impl Sum {
             _ => {}
         }
         self.mix(|mixed| mixed.merge(&other.mixed()))
+    }
+
+    /// Whether it is a whole number of 64 bits.
+    #[inline]
+    pub(super) fn is_whole(&self) -> bool {
+        matches!(self.0, Form::Whole(..))
+    }
+
+    /// Takes off a sum that was merged into this one. Whether both are whole, and the rest too.
+    #[inline]
+    pub(super) fn take_off(&mut self, part: &Sum) -> bool {
+        let (Form::Whole(sum, count), Form::Whole(int, less)) = (&mut self.0, &part.0) else {
+            return false;
+        };
+        let Some(rest) = sum.checked_sub(*int) else { return false };
+        (*sum, *count) = (rest, *count - less);
+        true
     }
 
     /// The same sum with room for all numbers.
@@ -216,6 +239,7 @@ impl Sum {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn value(&self) -> Value<'static> {
         match &self.0 {
             Form::Whole(_, 0) => Value::Null,
