@@ -68,7 +68,14 @@ impl<C: ClientContext> Producer<C> {
         let events = Handle(events.ok_or_else(|| failed("no main queue"))?);
         let bell = Bell::new().map_err(|error| failed(&error.to_string()))?;
         events.ring(&bell);
-        Ok(Producer { topics: Vec::new(), events, bell, messages: Vec::new(), single: Cell::new(false), client })
+        Ok(Producer {
+            topics: Vec::new(),
+            events,
+            bell,
+            messages: Vec::new(),
+            single: Cell::new(false),
+            client,
+        })
     }
 
     /// Opens a topic of so many `partitions`, for [`Record::topic`]: the first one is 0, and so on.
@@ -129,9 +136,7 @@ impl<C: ClientContext> Producer<C> {
         match first.partition {
             _ if !records.iter().all(alike) => self.offer_each(records),
             None if self.single.get() => self.offer_to_single(records),
-            partition => {
-                self.offer_batch(first.topic, partition.unwrap_or(ANY_PARTITION), records)
-            }
+            partition => self.offer_batch(first.topic, partition.unwrap_or(ANY_PARTITION), records),
         }
     }
 
