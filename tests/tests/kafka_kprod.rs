@@ -5,11 +5,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use kpipe_tests::broker::{Record, records};
 use kpipe_tests::kafka::Kafka;
+use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
+use kpipe_tests::wait::LONG;
 
 /// One Kafka for all tests here; it ends when they do.
 static KAFKA: LazyLock<Option<Kafka>> =
-    LazyLock::new(|| Kafka::start(&["ours:8", "java:8", "one:1", "many:3", "sink:1"]));
+    LazyLock::new(|| Kafka::start(&["ours:8", "java:8", "one:1", "many:3", "sink:1", "grows:1"]));
 
 fn kprod(kafka: &Kafka, topic: &str, args: &[&str]) -> Run {
     Run::of("kprod").args(["-b", kafka.address(), "-t", topic]).args(args)
@@ -118,6 +120,33 @@ fn many_records_are_there_once_and_in_the_order_of_their_partitions() {
     let mut numbers: Vec<_> = records.iter().map(number).collect();
     numbers.sort_unstable();
     assert!(numbers.into_iter().eq(0..300_000));
+}
+
+#[test]
+fn a_topic_that_grows_while_records_come_is_used_wholly() {
+    let Some(kafka) = &*KAFKA else { return };
+    let refresh = ["-X", "topic.metadata.refresh.interval.ms=100", "-K", "="];
+    let topic = ["-b", kafka.address(), "-t", "grows", "--receipts"];
+    let mut kprod = Live::start("kprod", topic.into_iter().chain(refresh));
+    // The keys of a chunk, which comes as one, would be in all of four partitions.
+    let chunk: Vec<_> = (0..100).map(|number| format!("key{number}=\n")).collect();
+    let mut used = || {
+        kprod.send(chunk.concat());
+        let partition = |receipt: String| receipt.split([':', '-']).nth(1).map(ToOwned::to_owned);
+        let mut used: Vec<_> = (0..100).filter_map(|_| partition(kprod.line())).collect();
+        used.sort_unstable();
+        used.dedup();
+        used
+    };
+    assert_eq!(used(), ["0"]);
+    let alter = ["--alter", "--topic", "grows", "--partitions", "4"];
+    let _ = Run::command(kafka.tool("TopicCommand")).args(alter).end().done();
+    let deadline = Instant::now() + LONG;
+    while used() != ["0", "1", "2", "3"] {
+        assert!(Instant::now() < deadline, "only the first partition is used");
+    }
+    kprod.close_stdin();
+    let _ = kprod.end().done();
 }
 
 #[test]

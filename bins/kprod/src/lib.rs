@@ -285,8 +285,8 @@ pub fn run(args: &Args) -> Result<Code> {
         partition: partition(args),
         create: args.create,
         patience: args.console.patience().unwrap_or(topic::cluster::PATIENCE),
-        // A line is soon on its way, and many lines fill a batch sooner than this.
-        defaults: vec![("linger.ms", "1".to_owned())],
+        prompt: true,
+        defaults: Vec::new(),
     };
     if role == Role::VerifiableProducer || args.verifiable.verifiable {
         let topic = topic.ok_or_else(no_topic)?;

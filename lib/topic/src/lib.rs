@@ -12,6 +12,7 @@ pub mod draft;
 pub mod envelope;
 mod failure;
 pub mod flags;
+mod haste;
 mod jaas;
 mod java;
 pub mod key;

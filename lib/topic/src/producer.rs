@@ -25,6 +25,7 @@ use crate::creation;
 pub use crate::creation::Shape;
 use crate::failure::{Failure, merge};
 use crate::flags::Broker;
+use crate::haste::Haste;
 use crate::native::{self, Message};
 use crate::patience::Patience;
 use crate::producer::transaction::Transactions;
@@ -39,9 +40,14 @@ const RECORD_BYTES_MAX: usize = 1_000_000;
 /// How long a record is tried.
 const DELIVERY_TIMEOUT_MS: &str = "120000";
 
-/// Records that may wait for their acknowledgement: enough to keep five requests on their way,
-/// few enough for the memory to stay warm.
-const QUEUE_RECORDS: &str = "50000";
+/// Records that may wait for their acknowledgement: a full batch on its way, as an idempotent
+/// librdkafka has but one for a partition, and two behind it. With more of them the memory is no
+/// longer warm, and the last one waits for longer than `linger.ms`, so that librdkafka spins.
+const QUEUE_RECORDS: &str = "30000";
+
+/// Records of a batch (`batch.num.messages`), unless half of the queue is less: a batch that the
+/// queue has no room for would wait for `linger.ms`.
+const BATCH_RECORDS: usize = 10_000;
 
 /// Bytes of records that may wait for their acknowledgement, unless one record is larger.
 const QUEUE_BYTES: usize = 64 << 20;
@@ -178,6 +184,9 @@ pub struct Options<'a> {
     pub create: Option<Shape>,
     /// How long to wait for the broker to tell of a topic.
     pub patience: Duration,
+    /// Sends what there is when the input pauses, in [`Producer::wait`], and lets batches fill
+    /// while it does not, unless the user or the defaults say `linger.ms`.
+    pub prompt: bool,
     /// Properties of librdkafka that are as the program says, unless the user says otherwise.
     pub defaults: Vec<(&'static str, String)>,
     /// Records are written in transactions. What may pass is [`Code::UNFINISHED`] then.
@@ -191,6 +200,7 @@ impl Default for Options<'_> {
             partition: None,
             create: None,
             patience: PATIENCE,
+            prompt: false,
             defaults: Vec::new(),
             transactions: None,
         }
@@ -213,6 +223,7 @@ pub struct Producer {
     patience: Patience,
     /// How long a transaction may be open; zero without transactions.
     transaction_timeout: Duration,
+    haste: Option<Haste>,
     record_bytes_max: usize,
     failures: Vec<Failure>,
     /// Records that are, or will be, acknowledged or failed.
@@ -246,7 +257,10 @@ impl Producer {
     /// When no broker answers within seconds, there is no such topic or partition, or a property
     /// is wrong.
     pub fn open(flags: &Broker, options: &Options<'_>) -> Result<Producer> {
-        let config = config(flags, options)?;
+        let said = options.defaults.iter().any(|(key, _)| *key == "linger.ms")
+            || config::asked(flags, "linger.ms")?.is_some();
+        let haste = (options.prompt && !said).then(Haste::new);
+        let config = config(flags, options, haste.is_some())?;
         let context = Context(Troubles::held());
         let client = native::producer::Producer::new(&config, context);
         let client = client.map_err(|error| config::refusal(&error))?;
@@ -265,6 +279,7 @@ impl Producer {
                 options.transactions.as_ref().map_or(0, |_| transaction),
             ),
             record_bytes_max: record_bytes_max(&config),
+            haste,
             config,
             failures: Vec::new(),
             offered: 0,
@@ -329,7 +344,7 @@ impl Producer {
 
     fn open_topic_there(&mut self, topic: &str) -> Result<i32> {
         let count = self.partitions(topic)?;
-        self.client.open_topic(topic).map_err(|error| Error::world(topic, error))?;
+        self.client.open_topic(topic, count).map_err(|error| Error::world(topic, error))?;
         self.client.client().context().0.release();
         Ok(count)
     }
@@ -393,6 +408,11 @@ impl Producer {
                 self.patience.renew(self.start.elapsed());
             }
             let offered = self.client.offer(rest);
+            if let Some(haste) = &mut self.haste
+                && offered.done > 0
+            {
+                haste.queued(self.start.elapsed(), idle);
+            }
             for &(at, code) in &offered.refused {
                 if is_denial(code) && !reports.goes_on() {
                     self.failed += 1;
@@ -448,7 +468,8 @@ impl Producer {
         self.usable()?;
         let left = Some(self.patience_left()?).filter(|left| *left < Duration::MAX);
         reports.flush()?;
-        let time = time.into_iter().chain(left).min().map(|time| Timespec {
+        let company = self.haste.and_then(|haste| haste.left(self.start.elapsed()));
+        let time = time.into_iter().chain(left).chain(company).min().map(|time| Timespec {
             tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: time.subsec_nanos().into(),
         });
@@ -461,9 +482,20 @@ impl Producer {
             all[2] = PollFd::new(alarm, PollFlags::IN);
         }
         match poll(&mut all, time.as_ref()) {
-            Ok(_) => Ok(input.is_some() && !all[1].revents().is_empty()),
-            Err(rustix::io::Errno::INTR) => Ok(false),
-            Err(error) => Err(failed(&error.into())),
+            Ok(_) if input.is_some() && !all[1].revents().is_empty() => return Ok(true),
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(failed(&error.into())),
+        }
+        self.hurry_when_due();
+        Ok(false)
+    }
+
+    /// Sends what waits for company, as the input pauses.
+    fn hurry_when_due(&mut self) {
+        let Some(haste) = &mut self.haste else { return };
+        if haste.left(self.start.elapsed()) == Some(Duration::ZERO) {
+            self.client.hurry();
+            haste.hurried(self.start.elapsed(), self.client.in_flight() > 0);
         }
     }
 
@@ -485,7 +517,9 @@ impl Producer {
         let mut result = self.trouble.take().map_or(Ok(()), Err);
         while self.client.in_flight() > 0 {
             result = result.and_then(|()| reports.flush());
-            if !self.serve_all(HURRY, reports) {
+            self.serve_all(HURRY, reports);
+            // What waited behind what was served would wait for company now.
+            if self.client.in_flight() > 0 {
                 self.client.hurry();
             }
             // What came into the queue after a fatal error would stay there until its time is over.
@@ -559,7 +593,11 @@ impl Producer {
             self.client.client().context().0.forget();
         }
         if (*acknowledged, *failed, failures.len()) != before {
-            self.patience.renew(self.start.elapsed());
+            let now = self.start.elapsed();
+            self.patience.renew(now);
+            if let Some(haste) = &mut self.haste {
+                haste.heard(now, self.client.in_flight() > 0);
+            }
         }
         served
     }
@@ -597,7 +635,7 @@ impl Producer {
 }
 
 /// The configuration of a producer.
-fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
+fn config(flags: &Broker, options: &Options<'_>, prompt: bool) -> Result<ClientConfig> {
     for (key, reason) in RESERVED {
         if let Some(place) = config::place(flags, key)? {
             let named = options.transactions.is_some() && key == "transactional.id";
@@ -609,7 +647,7 @@ fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
         ("acks", "all"),
         ("enable.idempotence", "true"),
         ("partitioner", "murmur2_random"),
-        ("linger.ms", "5"),
+        ("linger.ms", if prompt { Haste::LINGER_MS } else { "5" }),
         ("queue.buffering.max.messages", QUEUE_RECORDS),
         ("delivery.timeout.ms", DELIVERY_TIMEOUT_MS),
     ];
@@ -633,6 +671,12 @@ fn config(flags: &Broker, options: &Options<'_>) -> Result<ClientConfig> {
         let promise = "not idempotent: a record may be lost, there twice or out of order";
         say(format!("{reason}: {promise}"));
         config.set("enable.idempotence", "false");
+    }
+    let queue = config.get("queue.buffering.max.messages").and_then(|count| count.parse().ok());
+    if let Some(half @ 1..BATCH_RECORDS) = queue.map(|count: usize| count.div_ceil(2))
+        && !own("batch.num.messages")?
+    {
+        config.set("batch.num.messages", half.to_string());
     }
     if config.get("queue.buffering.max.kbytes").is_none() {
         let bytes = QUEUE_BYTES.max(2 * record_bytes_max(&config));

@@ -1,5 +1,6 @@
 //! The calls of a producer.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::fmt;
 use std::ptr::{self, NonNull};
@@ -28,6 +29,8 @@ pub(crate) struct Producer<C: ClientContext> {
     bell: Bell,
     /// Room for the messages of a batch, used again for the next.
     messages: Vec<sys::rd_kafka_message_t>,
+    /// Whether the one topic that is open has a single partition, as far as is known.
+    single: Cell<bool>,
     client: Client<C>,
 }
 
@@ -65,11 +68,18 @@ impl<C: ClientContext> Producer<C> {
         let events = Handle(events.ok_or_else(|| failed("no main queue"))?);
         let bell = Bell::new().map_err(|error| failed(&error.to_string()))?;
         events.ring(&bell);
-        Ok(Producer { topics: Vec::new(), events, bell, messages: Vec::new(), client })
+        Ok(Producer {
+            topics: Vec::new(),
+            events,
+            bell,
+            messages: Vec::new(),
+            single: Cell::new(false),
+            client,
+        })
     }
 
-    /// Opens a topic, for [`Record::topic`]: the first one is 0, and so on.
-    pub(crate) fn open_topic(&mut self, name: &str) -> KafkaResult<()> {
+    /// Opens a topic of so many `partitions`, for [`Record::topic`]: the first one is 0, and so on.
+    pub(crate) fn open_topic(&mut self, name: &str, partitions: i32) -> KafkaResult<()> {
         let name = CString::new(name)?;
         // SAFETY: client and name are live; no configuration means the client's.
         let topic = unsafe {
@@ -77,6 +87,7 @@ impl<C: ClientContext> Producer<C> {
         };
         let failed = || KafkaError::ClientCreation("not a topic's name".to_owned());
         self.topics.push(Topic(NonNull::new(topic).ok_or_else(failed)?));
+        self.single.set(self.topics.len() == 1 && partitions == 1);
         Ok(())
     }
 
@@ -127,12 +138,25 @@ impl<C: ClientContext> Producer<C> {
                 && one.timestamp.is_none()
                 && one.headers.is_empty()
         };
-        if records.iter().all(alike) {
-            let partition = first.partition.unwrap_or(ANY_PARTITION);
-            self.offer_batch(first.topic, partition, records)
-        } else {
-            self.offer_each(records)
+        match first.partition {
+            _ if !records.iter().all(alike) => self.offer_each(records),
+            None if self.single.get() => self.offer_to_single(records),
+            partition => self.offer_batch(first.topic, partition.unwrap_or(ANY_PARTITION), records),
         }
+    }
+
+    /// The partitioner, which looks whether the partition has a leader, makes up a third of the
+    /// work for a record. Where there is nothing to choose, only the first record is put before
+    /// it: its report tells when the topic has got more partitions.
+    fn offer_to_single(&mut self, records: &[Record<'_>]) -> Offered {
+        let (first, rest) = records.split_at(1);
+        let mut offered = self.offer_batch(0, ANY_PARTITION, first);
+        if offered.done == 1 && !rest.is_empty() {
+            let others = self.offer_batch(0, 0, rest);
+            offered.done += others.done;
+            offered.refused.extend(others.refused.into_iter().map(|(at, code)| (at + 1, code)));
+        }
+        offered
     }
 
     /// The fast call, which knows neither headers nor timestamps.
@@ -224,9 +248,12 @@ impl<C: ClientContext> Producer<C> {
         unsafe {
             match sys::rd_kafka_event_type(raw) {
                 sys::RD_KAFKA_EVENT_DR => {
+                    let mut single = self.single.get();
                     while let Some(raw) = sys::rd_kafka_event_message_next(raw).as_ref() {
+                        single &= raw.partition == 0;
                         report(Message { raw });
                     }
+                    self.single.set(single);
                 }
                 sys::RD_KAFKA_EVENT_ERROR => {
                     let code = sys::rd_kafka_event_error(raw).into();
