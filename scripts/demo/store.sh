@@ -16,7 +16,8 @@ readonly ROWS=20000 KILLS=${KILLS:-20}
 
 sqlite3 store.db 'PRAGMA journal_mode = WAL;
   CREATE TABLE sums (number INTEGER PRIMARY KEY, count INTEGER, sum INTEGER);
-  CREATE TABLE offsets (topic TEXT, partition INTEGER, next INTEGER, PRIMARY KEY (topic, partition));
+  CREATE TABLE offsets (topic TEXT, partition INTEGER, next INTEGER,
+    PRIMARY KEY (topic, partition));
   CREATE TABLE guard (known INTEGER CHECK (known = 1));' >/dev/null
 
 # An epoch into the store. One that does not begin where the last one ended is refused, as it comes

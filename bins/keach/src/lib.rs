@@ -31,7 +31,8 @@ const SEEKERS: [&str; 3] = ["grep", "egrep", "fgrep"];
 /// What is shown below the options.
 const MORE: &str = "\
 In a plain stream COMMAND runs once and gets all of stdin as it comes, or at each multiple of \
---every D what has come since; both begin with the first line, with --plain at once. In a stream with epochs (kcons --epoch) it runs at the \
+--every D what has come since; both begin with the first line, with --plain at once. \
+In a stream with epochs (kcons --epoch) it runs at the \
 end of each epoch once for each partition, with the lines that the epoch has from there, also when \
 these are none. It gets the lines as a file that is complete. What it writes goes on when all runs \
 of the epoch have succeeded, then the epoch's marks, then its barrier. A run that fails is tried \
@@ -43,7 +44,8 @@ In the environment of a run are
     KPIPE_TIME     the time in ms: the last tick, with --every the multiple of D
     KPIPE_OFFSETS  a file of lines TOPIC PARTITION FROM UNTIL, the offsets of its lines
 
-UNTIL is the offset behind the last one. So a program can keep the offsets in the store that it writes to, in one transaction with the \
+UNTIL is the offset behind the last one. So a program can keep the \
+offsets in the store that it writes to, in one transaction with the \
 results, and kcons --from-offsets starts there: then it has to refuse a FROM that is not the UNTIL \
 that it has, and a pipe may end in keach. What else COMMAND does to the world is done again when \
 the epoch is.

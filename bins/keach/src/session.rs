@@ -9,12 +9,12 @@ use pipe::exit::{Code, Error, Result, say};
 use pipe::lines::{Fill, Lines};
 use pipe::mark::{Event, Mark, Stream};
 use pipe::outlet::Outlet;
-use pipe::stdio::{OUTPUT_BYTES, Output, reason};
+use pipe::stdio::{OUTPUT_BYTES, Output};
 use tempfile::NamedTempFile;
 
 use crate::command::{Command, Fate, Setting};
 use crate::signals::Signals;
-use crate::spool::Spool;
+use crate::spool::{Spool, failure};
 use crate::stage::{Piece, Stage, Step};
 use crate::stuffing::Stuffing;
 
@@ -317,7 +317,6 @@ impl Held {
 
     /// Puts `text` where a run looks for its offsets; returns where.
     fn tell(&mut self, text: &str) -> Result<std::path::PathBuf> {
-        let failure = |error: &_| Error::world(std::env::temp_dir().display(), reason(error));
         let file = match self.offsets.take() {
             Some(file) => file,
             None => NamedTempFile::with_prefix("keach.").map_err(|error| failure(&error))?,

@@ -101,7 +101,9 @@ impl Spool {
     }
 }
 
-fn failure(error: &io::Error) -> Error {
+/// A failure of the folder of temporary files.
+#[must_use]
+pub fn failure(error: &io::Error) -> Error {
     let folder = std::env::temp_dir();
     let kind =
         format!("{}: {}", reason(error), "lines are held there; TMPDIR names another folder");

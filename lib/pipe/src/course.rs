@@ -181,8 +181,8 @@ impl Course {
     #[cold]
     fn stray(&self) -> Error {
         if self.mixed {
-            let reason = "before this stage mixes partitions, and state is kept by partition; leave \
-                          --together out, or read one partition";
+            let reason = "before this stage mixes partitions, and state is kept by partition; \
+                          leave --together out, or read one partition";
             return Error::caller("keach --together", reason);
         }
         let reason = "a row before its `from`, or before the state was `restored`";
