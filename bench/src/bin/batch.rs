@@ -83,6 +83,7 @@ fn consume(topic: &str) -> Result<()> {
         group: None,
         until_end: true,
         apart: false,
+        epochs: false,
     };
     let stop = Stop::listen()?;
     let mut reader = Reader::open(&plan)?;

@@ -287,6 +287,7 @@ pub fn run(args: &Args) -> Result<Code> {
         patience: args.console.patience().unwrap_or(topic::cluster::PATIENCE),
         prompt: true,
         defaults: Vec::new(),
+        transactions: None,
     };
     if role == Role::VerifiableProducer || args.verifiable.verifiable {
         let topic = topic.ok_or_else(no_topic)?;
