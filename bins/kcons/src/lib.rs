@@ -48,9 +48,9 @@ use topic::properties;
 
 use crate::bell::Bell;
 use crate::console::{Class, Formatter};
+use crate::epochs::{Commits, Epochs, Rhythm};
 use crate::format::Format;
 use crate::marks::Marks;
-use crate::epochs::{Commits, Epochs, Rhythm};
 use crate::merge::Merge;
 use crate::offsets::{Source, Target};
 use crate::perf::{Perf, Times};
@@ -429,7 +429,8 @@ fn read_epochs(
     };
     let tick = args.keep.tick.map_or(TICK, Span::duration).min(epoch);
     let marks = Marks::new(i64::try_from(tick.as_millis()).unwrap_or(i64::MAX), true);
-    let manner = Manner { escapes: false, unbuffered: false, skips: args.console.skip_message_on_error };
+    let manner =
+        Manner { escapes: false, unbuffered: false, skips: args.console.skip_message_on_error };
     let writer = Writer::over(stdout, bell.rope())?;
     let mut sink = Sink::new(Way::Queued(writer), form, Some(marks), manner);
     sink.open()?;

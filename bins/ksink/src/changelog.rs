@@ -106,3 +106,54 @@ impl Changelog {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn partition(number: i32) -> Partition {
+        Partition("in".to_owned(), number)
+    }
+
+    #[test]
+    fn entries_are_records_of_their_partition_and_null_deletes() {
+        let mut changelog = Changelog::new(3);
+        let entry = |changelog: &mut Changelog, number, value| {
+            changelog.entry(number, "0:swin", &partition(2), &json!([["a"], 0]), &value)
+        };
+        assert_eq!(entry(&mut changelog, 1, json!({"n": 1.5})), Ok(()));
+        assert_eq!(entry(&mut changelog, 2, Json::Null), Ok(()));
+        assert_eq!(changelog.offset(3, &Position("in".to_owned(), 1, 42)), Ok(()));
+        let headers = changelog.drafts().headers();
+        let records = changelog.drafts().records(&headers);
+        let text = |bytes: Option<&[u8]>| bytes.map(|bytes| String::from_utf8_lossy(bytes).into());
+        let told: Vec<(u64, usize, Option<i32>, Option<String>, Option<String>)> = records
+            .iter()
+            .map(|one| (one.number, one.topic, one.partition, text(one.key), text(one.value)))
+            .collect();
+        let key = || Some("[\"0:swin\",\"in\",[[\"a\"],0]]".to_owned());
+        let offset = Some("[\"\",\"in\",null]".to_owned());
+        assert_eq!(
+            told,
+            [
+                (1, 3, Some(2), key(), Some("{\"n\":1.5}".to_owned())),
+                (2, 3, Some(2), key(), None),
+                (3, 3, Some(1), offset, Some("42".to_owned())),
+            ]
+        );
+        let before = changelog.bytes();
+        changelog.clear();
+        assert!(before > 0 && changelog.bytes() == 0 && changelog.drafts().is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_no_record_is_refused() {
+        let mut changelog = Changelog::new(0);
+        let mut entry = |bytes: usize| {
+            let value = json!("x".repeat(bytes));
+            changelog.entry(1, "0:swin", &partition(0), &json!(1), &value).is_ok()
+        };
+        assert!(entry(ENTRY_BYTES_MAX - 100) && !entry(ENTRY_BYTES_MAX));
+    }
+}

@@ -23,12 +23,12 @@ use rdkafka::message::Message as _;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+pub use self::member::Membership;
 use crate::cluster::{self, PATIENCE, text};
 use crate::config;
 use crate::context::{Context, Rebalance, lasts, unassign};
 use crate::flags::Broker;
 use crate::mock;
-pub use self::member::Membership;
 use crate::native::{self, Bell, Queue, Space};
 pub use crate::record::{Batch, Item, Partition, Record};
 use crate::scout::{self, Scout};

@@ -39,10 +39,7 @@ pub(super) enum News {
     Entries(Vec<u8>),
     /// All that was to be found: how many entries, and of each partition where it begins and
     /// what is stored.
-    Found {
-        count: u64,
-        origins: Vec<(i64, Stored)>,
-    },
+    Found { count: u64, origins: Vec<(i64, Stored)> },
     /// Nothing more is found.
     Failed(Error),
 }
@@ -174,7 +171,8 @@ impl Desk {
         let Some(stored) = stored else { return Ok(None) };
         let Some(first) = self.first(task, &stored)? else { return Ok(None) };
         // With offsets of one's own, state is one's own as well.
-        let count = if self.rules.source.is_some() { Some(0) } else { self.restore(task, &stored)? };
+        let count =
+            if self.rules.source.is_some() { Some(0) } else { self.restore(task, &stored)? };
         Ok(count.map(|count| (count, first.into_iter().zip(stored).collect())))
     }
 

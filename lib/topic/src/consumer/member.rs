@@ -33,8 +33,11 @@ impl Reader {
     #[must_use]
     pub fn membership(&self) -> Option<Membership> {
         let (generation, member, instance) = native::membership(&self.client)?;
-        (generation >= 0 && !member.is_empty())
-            .then_some(Membership { generation, member, instance })
+        (generation >= 0 && !member.is_empty()).then_some(Membership {
+            generation,
+            member,
+            instance,
+        })
     }
 
     /// Takes the partitions that the group has assigned, but reads none before

@@ -127,8 +127,14 @@ impl Producer {
     /// # Errors
     /// When the producer can no longer produce.
     pub fn begin_transaction(&mut self) -> Result<()> {
-        self.lost = 0;
+        (self.lost, self.transaction_start) = (0, Instant::now());
         self.client.begin_transaction().map_err(|fault| self.failure(&fault))
+    }
+
+    /// Whether the last transaction has been open for so long that the broker has aborted it.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        self.transaction_start.elapsed() >= self.transaction_timeout
     }
 
     /// Waits until every record of the transaction is acknowledged, and commits it with the
