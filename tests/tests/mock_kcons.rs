@@ -337,7 +337,7 @@ fn a_fatal_error_says_what_it_is() {
     let broker = Broker::with("t", 1);
     let fenced = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID];
     broker.cluster().request_errors(RDKafkaApiKey::Heartbeat, &fenced);
-    let reason = "group g: Static consumer fenced by other consumer with same group.instance.id";
+    let reason = "group g: another member has taken our --instance: each copy needs one of its own";
     refused(kcons(&broker, &["-q", "-g", "g", "-X", "group.instance.id=i"]), 1, reason);
 }
 

@@ -80,6 +80,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
     ("bins/kcons/src/session/keeping.rs", &["Instant::now"]),
     ("bins/kcons/src/session/telling.rs", &["Instant::now"]),
+    // Its loop under epochs, the end of that, and its threads with the bell that they ring.
+    ("bins/kcons/src/epochs.rs", &["pipe::stop", "Instant::now"]),
+    ("bins/kcons/src/epochs/hand_over.rs", &["Instant::now"]),
+    ("bins/kcons/src/epochs/archivist.rs", &["std::thread", "pipe::stdio", "Instant::now"]),
+    ("bins/kcons/src/writer.rs", &["std::thread", "pipe::stdio"]),
+    ("bins/kcons/src/bell.rs", &["std::io", "io::", "pipe::stdio"]),
     // The loop of --verifiable.
     ("bins/kcons/src/verifiable.rs", &["pipe::stdio", "pipe::stop", "Instant::now"]),
     ("bins/kcons/src/sink.rs", &["pipe::stdio", "SystemTime"]),

@@ -5,6 +5,7 @@
 mod archivist;
 mod hand_over;
 mod ledger;
+mod reset;
 mod state;
 
 use std::os::fd::AsFd as _;
@@ -19,8 +20,9 @@ use topic::archive::{Archive, Stored};
 use topic::consumer::{Change, Membership, Reader};
 use topic::record::Partition;
 
-use self::archivist::{Archivist, News, Rules, Search, insist};
+use self::archivist::{Archivist, Found, News, Rules, Search, insist};
 use self::ledger::Ledger;
+pub(crate) use self::reset::reset;
 use crate::bell::Bell;
 use crate::offsets::{Source, Target};
 use crate::pass::Pass;
@@ -268,7 +270,7 @@ impl<'a> Epochs<'a> {
                 self.sink.pass(&lines);
                 self.sink.offer()?;
             }
-            Ok(News::Found { count, origins }) => self.start(count, &origins)?,
+            Ok(News::Found(found)) => self.start(&found)?,
             Ok(News::Failed(error)) => return Err(error),
             Err(TryRecvError::Empty) => return Ok(false),
             Err(TryRecvError::Disconnected) => {
@@ -278,8 +280,8 @@ impl<'a> Epochs<'a> {
         Ok(true)
     }
 
-    /// Reads on from `origins`, when all `count` entries of state have been written.
-    fn start(&mut self, count: u64, origins: &[(i64, Stored)]) -> Result<()> {
+    /// Reads on, when all entries of state have been written.
+    fn start(&mut self, Found { count, origins }: &Found) -> Result<()> {
         let stored: Vec<Stored> = origins.iter().map(|(_, stored)| stored.clone()).collect();
         let lines = self.ledger.open(self.before.as_ref(), &stored);
         self.sink.count = lines + self.sink.skipped;
@@ -291,7 +293,7 @@ impl<'a> Epochs<'a> {
             self.progress.start(at, first, end, None);
         }
         let offsets = self.offsets();
-        self.sink.mark_down(&Mark::Restored { count, offsets });
+        self.sink.mark_down(&Mark::Restored { count: *count, offsets });
         for &at in &self.ours {
             if self.progress.is_at_end(at) {
                 self.sink.drained(at);

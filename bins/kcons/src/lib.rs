@@ -40,7 +40,7 @@ use pipe::units::Span;
 use regex::Regex;
 use topic::archive::Archive;
 use topic::config::{self, file_properties};
-use topic::consumer::{Plan, Reader};
+use topic::consumer::{self, Plan, Reader};
 use topic::flags::{Broker, Older, both_spellings, topic_name};
 use topic::listing::Listing;
 use topic::mock;
@@ -71,6 +71,14 @@ COMMITTED OFFSETS
   With -g, what stdout has accepted is committed every --commit-interval and at the end. In a
   pipe, that may be ahead of what the next program has finished. When the reader of stdout has
   gone, the last commit is left out.
+
+EXACTLY ONCE
+  With --epoch, nothing is committed here: the stream carries marks, and ksink at its end commits
+  the offsets of each epoch together with results and with the state of swin and topk, or nothing.
+  Whoever is killed, the pipe is started again and goes on from there. It begins at the stored
+  offsets; a group that has none must be told -o. --instance, one name for each copy, brings a
+  killed one back in a second. The end waits up to 30 s for the last commit. Where something else
+  keeps the offsets, --from-offsets or --commit-interval 0 says so.
 
 OUTPUT
   A record's value and a newline; null prints as an empty line. -f prints by a format:
@@ -109,11 +117,16 @@ EXAMPLES
   As one of several in a group, into a pipeline that keeps event time per partition:
     kcons -t pages -g ranking --marks | swin ...
 
+  Sums per page that no crash doubles or loses:
+    kcons -t pages -g heat --instance 1 --epoch 500ms -o beginning |
+      swin --names page,heat --by page --running 'sum(heat)' | ksink -t heat
+
 EXIT STATUS
   0 done, stopped by a signal, or the reader of stdout has gone
-  1 the broker, a topic, a commit, or stdout failed
-  2 wrong options
-  75 --from-offsets could not be read again: run it again"#;
+  1 the broker, a topic, a commit, or stdout failed; another copy has the same --instance
+  2 wrong options; under --epoch, a group without offsets that is not told where to begin
+  75 run it again: --from-offsets could not be read again, or under --epoch a broker was away, the
+    reader of stdout has gone, or the last epoch was not committed"#;
 
 /// Copies a Kafka topic to stdout, a record a line
 ///
@@ -188,6 +201,7 @@ pub fn run(args: &Args) -> Result<Code> {
         Name::VerifiableConsumer => ("--verifiable", &["--count"]),
         _ if args.work.list => ("-L", &["--json"]),
         _ if args.work.query => ("-Q", &[]),
+        _ if args.keep.reset_state => ("--reset-state", &[]),
         _ => ("", &[]),
     };
     if !mode.is_empty()
@@ -207,7 +221,25 @@ pub fn run(args: &Args) -> Result<Code> {
     if args.work.query {
         return query(args, &broker);
     }
+    if args.keep.reset_state {
+        return reset_state(args, &broker);
+    }
     read(args, &broker, name)
+}
+
+/// Deletes what the stages of a group have stored.
+fn reset_state(args: &Args, broker: &Broker) -> Result<Code> {
+    let Some(group) = group(args, broker)? else {
+        return Err(Error::caller("--reset-state", "needs -g GROUP"));
+    };
+    let topics = topics(args, None)?;
+    let archive = Archive::open(broker, &group)?;
+    let found = epochs::reset(&archive, &group, &topics)?;
+    if !args.say.quiet {
+        let text = if found { "its state is deleted" } else { "no state was stored" };
+        say(format!("group {group}: {text}; its offsets stay"));
+    }
+    Ok(Code::DONE)
 }
 
 /// Is a member that tells everything it does.
@@ -366,6 +398,7 @@ fn read(args: &Args, broker: &Broker, name: Name) -> Result<Code> {
     check_together(args)?;
     if args.keep.epoch.is_some() {
         check_epochs(args)?;
+        consumer::check_epochs(broker)?;
     }
     let group = group(args, broker)?;
     let orders = orders(args, broker, group.clone(), name)?;
@@ -376,7 +409,7 @@ fn read(args: &Args, broker: &Broker, name: Name) -> Result<Code> {
     let topics = topics(args, listing.as_ref())?;
     drop(listing);
     if args.keep.epoch.is_some() {
-        return read_epochs(args, broker, topics, orders, form);
+        return read_epochs(args, broker, &topics, orders, form);
     }
     let stop = Stop::listen()?;
     let mut sink = sink(args, form, group.is_some())?;
@@ -401,7 +434,7 @@ fn read(args: &Args, broker: &Broker, name: Name) -> Result<Code> {
 fn read_epochs(
     args: &Args,
     broker: &Broker,
-    topics: Vec<String>,
+    topics: &[String],
     orders: Orders,
     form: Form,
 ) -> Result<Code> {
@@ -436,7 +469,7 @@ fn read_epochs(
     sink.open()?;
     let plan = Plan {
         flags: broker,
-        topics: &topics,
+        topics,
         partitions: None,
         group: Some(&group),
         until_end: orders.ends_as_it_is(),

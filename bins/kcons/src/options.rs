@@ -206,8 +206,12 @@ pub(crate) struct Keep {
     #[arg(long, value_name = "D", value_parser = interval)]
     pub(crate) commit_interval: Option<Span>,
 
+    /// Deletes what the stages of -g GROUP have stored under --epoch, keeps its offsets, and ends
+    #[arg(long, conflicts_with_all = ["list", "query", "verifiable"])]
+    pub(crate) reset_state: bool,
+
     /// Replaces FILE by lines `topic partition from until` of what was read since the last time,
-    /// at each commit interval and at the end
+    /// at each commit interval or epoch and at the end
     #[arg(long, value_name = "FILE")]
     pub(crate) write_offsets: Option<PathBuf>,
 }
@@ -278,10 +282,6 @@ pub(crate) struct Work {
     /// Prints the offsets of the times in -t TOPIC:PARTITION:TIME
     #[arg(short = 'Q', long)]
     pub(crate) query: bool,
-
-    /// Deletes what the stages of -g GROUP have stored under --epoch, keeps its offsets, and ends
-    #[arg(long, conflicts_with_all = ["list", "query", "verifiable"])]
-    pub(crate) reset_state: bool,
 
     #[arg(long, conflicts_with_all = ["list", "query"])]
     #[arg(help = "Is Kafka's VerifiableConsumer: consumes as a member and prints events as JSON")]

@@ -3,14 +3,18 @@
 
 use std::time::{Duration, Instant};
 
+use futures_executor::block_on;
 use pipe::exit::{Error, Result};
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::Message as _;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
-use crate::cluster::{self, text};
+use crate::cluster::{self, PATIENCE, text};
 use crate::config::{self, reason};
 use crate::consumer::Bounds;
 use crate::context::{Context, lasts};
@@ -19,6 +23,9 @@ use crate::record::Partition;
 
 /// How long one question waits, so that whoever asks can look around in between.
 const SLICE: Duration = Duration::from_millis(500);
+
+/// What is said of a group that is not to have members.
+pub const MEMBERS: &str = "has members: stop them first; who was killed is one for some seconds";
 
 /// What a group has stored of a partition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +52,7 @@ pub struct Archive {
     committed: BaseConsumer<Context>,
     /// Sees everything.
     written: BaseConsumer<Context>,
+    config: ClientConfig,
 }
 
 impl Archive {
@@ -61,16 +69,20 @@ impl Archive {
             config.set("enable.partition.eof", "true").set("auto.offset.reset", "error");
             // The name is that of the member, which this is not.
             config.remove("group.instance.id").set("group.protocol", "classic");
+            config.remove("max.poll.interval.ms").remove("session.timeout.ms");
             // Asking for the changelog must not make it.
             config.set("allow.auto.create.topics", "false");
             let client = config.create_with_context(Context::held());
-            client.map_err(|error| config::refusal(&error))
+            Ok((client.map_err(|error| config::refusal(&error))?, config))
         };
+        let (committed, config) = client("read_committed")?;
+        let (written, _) = client("read_uncommitted")?;
         Ok(Archive {
             group: group.to_owned(),
             changelog: changelog(group),
-            committed: client("read_committed")?,
-            written: client("read_uncommitted")?,
+            committed,
+            written,
+            config,
         })
     }
 
@@ -120,18 +132,21 @@ impl Archive {
     /// # Errors
     /// When the broker refuses for good.
     pub fn width(&self) -> Result<Option<usize>> {
+        self.width_of(&self.changelog)
+    }
+
+    fn width_of(&self, name: &str) -> Result<Option<usize>> {
         self.serve();
-        let metadata = self.committed.fetch_metadata(Some(&self.changelog), SLICE);
-        let metadata = match metadata {
+        let metadata = match self.committed.fetch_metadata(Some(name), SLICE) {
             Ok(metadata) => metadata,
-            Err(error) => return self.later(&self.changelog, &error),
+            Err(error) => return self.later(name, &error),
         };
-        let found = metadata.topics().iter().find(|one| one.name() == self.changelog);
+        let found = metadata.topics().iter().find(|one| one.name() == name);
         let code = found.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from);
         match (found, code) {
             (Some(topic), None) => Ok(Some(topic.partitions().len())),
             (None, _) | (_, Some(RDKafkaErrorCode::UnknownTopicOrPartition)) => Ok(Some(0)),
-            (_, Some(code)) if lasts(code) => Err(Error::world(&self.changelog, reason(code))),
+            (_, Some(code)) if lasts(code) => Err(Error::world(name, reason(code))),
             (_, Some(_)) => Ok(None),
         }
     }
@@ -189,6 +204,72 @@ impl Archive {
         }
         self.committed.unassign().map_err(failed)?;
         Ok(open.is_empty())
+    }
+
+    /// How many members the group has.
+    ///
+    /// # Errors
+    /// When the broker refuses for good.
+    pub fn members(&self) -> Result<Option<usize>> {
+        self.serve();
+        match self.committed.fetch_group_list(Some(&self.group), SLICE) {
+            Ok(list) => Ok(Some(list.groups().iter().map(|one| one.members().len()).sum())),
+            Err(error) => self.later(format!("group {}", self.group), &error),
+        }
+    }
+
+    /// The numbers of a topic's partitions; none when there is no such topic.
+    ///
+    /// # Errors
+    /// When the broker refuses for good.
+    pub fn partitions(&self, topic: &str) -> Result<Option<Vec<Partition>>> {
+        let width = self.width_of(topic)?;
+        let numbers = |width| 0..i32::try_from(width).unwrap_or(i32::MAX);
+        let part = |number| Partition { topic: topic.to_owned(), number };
+        Ok(width.map(|width| numbers(width).map(part).collect()))
+    }
+
+    /// Stores these offsets of the group, which has no members, without any text.
+    ///
+    /// # Errors
+    /// When the group's coordinator does not take them, as it does not while there are members.
+    pub fn store(&self, offsets: &[(Partition, i64)]) -> Result<()> {
+        let failed = |error: KafkaError| {
+            let reason = match error.rdkafka_error_code() {
+                Some(RDKafkaErrorCode::UnknownMemberId) => MEMBERS.to_owned(),
+                _ => text(&error),
+            };
+            Error::world(format!("group {}", self.group), reason)
+        };
+        if offsets.is_empty() {
+            return Ok(());
+        }
+        let list = offsets.iter().map(|(one, offset)| (one, Offset::Offset(*offset)));
+        let list = cluster::list(list)?;
+        self.committed.commit(&list, CommitMode::Sync).map_err(failed)
+    }
+
+    /// Deletes the changelog.
+    ///
+    /// # Errors
+    /// When the broker refuses.
+    pub fn delete(&self) -> Result<()> {
+        let client: AdminClient<DefaultClientContext> =
+            self.config.create().map_err(|error| config::refusal(&error))?;
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let deleted = block_on(client.delete_topics(&[&self.changelog], &options));
+        let code = match deleted {
+            Ok(results) => results.into_iter().find_map(|one| one.err().map(|(_, code)| code)),
+            Err(KafkaError::AdminOp(code)) => Some(code),
+            Err(error) => return Err(Error::world(&self.changelog, error)),
+        };
+        match code {
+            None => Ok(()),
+            Some(code) => {
+                let reason = format!("cannot be deleted: {}", reason(code));
+                Err(Error::world(&self.changelog, reason))
+            }
+        }
     }
 
     fn parts(&self, numbers: &[i32]) -> Vec<Partition> {

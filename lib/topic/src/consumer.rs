@@ -48,6 +48,9 @@ const FETCHED_BYTES: usize = 1 << 20;
 /// How long the end of a membership may take.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// What has happened to a static member that another one has replaced.
+const FENCED: &str = "another member has taken our --instance: each copy needs one of its own";
+
 /// Properties that a reader needs as they are, with what to use instead.
 const RESERVED: [(&str, &str); 3] = [
     ("enable.auto.offset.store", "offsets are stored when stdout has accepted the records"),
@@ -123,14 +126,6 @@ impl Reader {
         for (key, instead) in RESERVED {
             if let Some(place) = config::place(plan.flags, key)? {
                 return Err(Error::caller(place, instead));
-            }
-        }
-        for (key, value) in AGREED.into_iter().filter(|_| plan.epochs) {
-            if let (Some(asked), Some(place)) =
-                (config::asked(plan.flags, key)?, config::place(plan.flags, key)?)
-                && asked != value
-            {
-                return Err(Error::caller(place, format!("under --epoch it is {value}")));
             }
         }
         let scout = Scout::send(plan)?;
@@ -480,7 +475,11 @@ impl Reader {
         };
         // Of a fatal error, the event may only say that it is fatal.
         let code = self.client.client().fatal_error().map_or(code, |(cause, _)| cause);
-        Err(Error::world(self.thing(code), config::reason(code)))
+        let reason = match code {
+            RDKafkaErrorCode::FencedInstanceId => FENCED.to_owned(),
+            code => config::reason(code),
+        };
+        Err(Error::world(self.thing(code), reason))
     }
 
     /// What an error that lasts is about.
@@ -549,6 +548,22 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
         None => config.remove("group.id"),
     };
     Ok(config)
+}
+
+/// Refuses properties that those who commit what was read, and not the reader, rely on.
+///
+/// # Errors
+/// Of the caller, when one has another value than it has to have.
+pub fn check_epochs(flags: &Broker) -> Result<()> {
+    for (key, value) in AGREED {
+        let (asked, place) = (config::asked(flags, key)?, config::place(flags, key)?);
+        if let (Some(asked), Some(place)) = (asked, place)
+            && asked != value
+        {
+            return Err(Error::caller(place, format!("under --epoch it is {value}")));
+        }
+    }
+    Ok(())
 }
 
 /// Waits for the bell, for one of `others` or until `time` is over, and makes the bell silent.

@@ -1,13 +1,13 @@
 //! A first, short look at the cluster, on which the settings of the reading client hang.
 
-use pipe::exit::{Error, Result};
+use pipe::exit::{Code, Error, Result};
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::Offset;
 
-use crate::cluster::{self, PATIENCE};
+use crate::cluster::{self, PATIENCE, Unlisted};
 use crate::config;
 use crate::consumer::Plan;
 use crate::record::Partition;
@@ -46,6 +46,8 @@ impl Scout {
     pub(crate) fn send(plan: &Plan<'_>) -> Result<Scout> {
         let mut config = config::client(plan.flags, &[])?;
         config.set("isolation.level", "read_uncommitted").remove("group.id");
+        // They hang on each other, and on defaults that are the reading client's.
+        config.remove("max.poll.interval.ms").remove("session.timeout.ms");
         let client = config.create_with_context(Context(Troubles::held()));
         let client: BaseConsumer<Context> = client.map_err(|error| config::refusal(&error))?;
         let brokers = config.get("bootstrap.servers").unwrap_or_default();
@@ -74,7 +76,14 @@ pub(crate) fn partitions<C: Troubled>(
     let poll = |time| drop(client.poll(time));
     let mut all = Vec::new();
     for topic in plan.topics {
-        let there = cluster::partitions(client.client(), brokers, topic, troubles, poll)?;
+        let there = cluster::list_within(PATIENCE, client.client(), brokers, topic, troubles, poll);
+        let there = there.map_err(|unlisted| match unlisted {
+            // A pipe with epochs is started again, until the broker is back.
+            Unlisted::Passes(Error::Failed(_, message)) if plan.epochs => {
+                Error::Failed(Code::UNFINISHED, message)
+            }
+            Unlisted::Lasts(error) | Unlisted::Passes(error) => error,
+        })?;
         let wanted = plan.partitions.unwrap_or(&there);
         if let Some(missing) = wanted.iter().find(|number| !there.contains(number)) {
             let count = there.len();

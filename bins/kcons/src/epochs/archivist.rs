@@ -21,7 +21,7 @@ use crate::start::{self, Start};
 use crate::writer::BLOCK;
 
 /// How long a broker may not answer, or a transaction be open.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// After how long of it that is said.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -32,16 +32,24 @@ const AGAIN: Duration = Duration::from_millis(5);
 /// Pieces of news that wait to be taken.
 const NEWS: usize = 4;
 
-/// What is found.
+/// What comes out.
 #[derive(Debug)]
 pub(super) enum News {
     /// `restore` marks.
     Entries(Vec<u8>),
-    /// All that was to be found: how many entries, and of each partition where it begins and
-    /// what is stored.
-    Found { count: u64, origins: Vec<(i64, Stored)> },
+    /// All that was to be found.
+    Found(Found),
     /// Nothing more is found.
     Failed(Error),
+}
+
+/// What is found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// How many entries of state there were.
+    pub(super) count: u64,
+    /// Where each partition begins, and what is stored of it.
+    pub(super) origins: Vec<(i64, Stored)>,
 }
 
 /// How it is to be found.
@@ -148,7 +156,7 @@ impl Desk {
     fn serve(&mut self, queue: &Receiver<Task>) {
         while let Ok(task) = queue.recv() {
             let news = match self.look_up(&task) {
-                Ok(Some((count, origins))) => News::Found { count, origins },
+                Ok(Some(found)) => News::Found(found),
                 Ok(None) => continue,
                 Err(error) => News::Failed(error),
             };
@@ -163,9 +171,8 @@ impl Desk {
         sent
     }
 
-    /// How many entries were sent, and where the partitions begin; `None` when nobody wants to
-    /// know any more.
-    fn look_up(&mut self, task: &Task) -> Result<Option<(u64, Vec<(i64, Stored)>)>> {
+    /// Sends the entries of state and finds the rest; `None` when nobody wants to know any more.
+    fn look_up(&mut self, task: &Task) -> Result<Option<Found>> {
         let (archive, group) = (&self.archive, format!("group {}", self.rules.group));
         let stored = insist(&group, &task.cancelled, || archive.stored(&task.partitions))?;
         let Some(stored) = stored else { return Ok(None) };
@@ -173,7 +180,8 @@ impl Desk {
         // With offsets of one's own, state is one's own as well.
         let count =
             if self.rules.source.is_some() { Some(0) } else { self.restore(task, &stored)? };
-        Ok(count.map(|count| (count, first.into_iter().zip(stored).collect())))
+        let origins = first.into_iter().zip(stored).collect();
+        Ok(count.map(|count| Found { count, origins }))
     }
 
     /// The offsets at which the partitions begin.

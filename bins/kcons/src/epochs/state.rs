@@ -16,9 +16,12 @@ use super::ledger::is_signed;
 /// The last values of the keys of some partitions.
 #[derive(Debug, Default)]
 pub(crate) struct State {
-    entries: HashMap<(i32, Box<[u8]>), (u64, Box<[u8]>)>,
+    parts: HashMap<i32, HashMap<Box<[u8]>, Entry>>,
     taken: u64,
 }
+
+/// When it was written, and the value.
+type Entry = (u64, Box<[u8]>);
 
 /// What a key says: stage, topic, and the stage's own key.
 type Key<'a> = (String, String, &'a RawValue);
@@ -27,10 +30,10 @@ impl State {
     /// Takes a record of the changelog, in their order.
     pub(crate) fn take(&mut self, partition: i32, key: &[u8], value: Option<&[u8]>) {
         self.taken += 1;
-        let key = (partition, key.into());
+        let entries = self.parts.entry(partition).or_default();
         match value.filter(|value| *value != b"null") {
-            Some(value) => self.entries.insert(key, (self.taken, value.into())),
-            None => self.entries.remove(&key),
+            Some(value) => entries.insert(key.into(), (self.taken, value.into())),
+            None => entries.remove(key),
         };
     }
 
@@ -52,11 +55,12 @@ impl State {
             let failed = |reason| (partition.clone(), reason);
             let mut all = Vec::new();
             let mut kept = None;
-            for ((_, key), value) in self.extract(partition.number) {
+            for (key, value) in self.parts.remove(&partition.number).unwrap_or_default() {
                 let (stage, topic, own) = read(&key).ok_or_else(|| failed(foreign(&key)))?;
                 if topic != partition.topic {
                     // The same number of another topic.
-                    self.entries.insert((partition.number, key), value);
+                    let others = self.parts.entry(partition.number).or_default();
+                    others.insert(key, value);
                 } else if stage.is_empty() {
                     let offset = serde_json::from_slice(&value.1).ok();
                     kept = Some(offset.ok_or_else(|| failed(foreign(&key)))?);
@@ -78,11 +82,6 @@ impl State {
             }
         }
         Ok(count)
-    }
-
-    /// Takes the entries of one partition out.
-    fn extract(&mut self, number: i32) -> Vec<((i32, Box<[u8]>), (u64, Box<[u8]>))> {
-        self.entries.extract_if(|(one, _), _| *one == number).collect()
     }
 }
 
@@ -107,6 +106,11 @@ pub(crate) fn check(kept: Option<i64>, stored: &Stored) -> Result<(), String> {
         )),
         (None, _) => Ok(()),
     }
+}
+
+/// The topic of whose partition a record of the changelog stores the offset, if it does.
+pub(super) fn topic_of_offset(key: &[u8]) -> Option<String> {
+    read(key).filter(|(stage, ..)| stage.is_empty()).map(|(_, topic, _)| topic)
 }
 
 fn read(key: &[u8]) -> Option<Key<'_>> {

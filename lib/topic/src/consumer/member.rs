@@ -51,11 +51,14 @@ impl Reader {
             let forwarded = self.queue.forward(&one.topic, one.number);
             forwarded.map_err(|code| Error::world(one, config::reason(code)))?;
         }
-        // A place that is there always; what comes from it is dropped by the seek.
-        let list = self.list(at.iter().map(|&at| (at, Offset::End)))?;
+        // Held before it is assigned, so that nothing is fetched from the place that is said here.
+        // That is a number, because librdkafka would look up what is not, and an answer that comes
+        // when the partition is already held or sought elsewhere is asked for once more, half a
+        // second later, and then moves the partition there.
+        self.hold(at)?;
+        let list = self.list(at.iter().map(|&at| (at, Offset::Offset(0))))?;
         let assigned = self.client.assign(&list);
-        assigned.map_err(|error| Error::world(self.group_thing(), text(&error)))?;
-        self.hold(at)
+        assigned.map_err(|error| Error::world(self.group_thing(), text(&error)))
     }
 
     /// Reads nothing of these partitions until [`Reader::go_on`].
@@ -64,8 +67,9 @@ impl Reader {
     /// When librdkafka refuses a partition.
     pub fn hold(&self, at: &[usize]) -> Result<()> {
         let list = self.list(at.iter().map(|&at| (at, Offset::Invalid)))?;
-        let held = self.client.pause(&list);
-        held.map_err(|error| Error::world(self.group_thing(), text(&error)))
+        let failed = |error| Error::world(self.group_thing(), text(&error));
+        self.client.pause(&list).map_err(failed)?;
+        list.elements().iter().try_for_each(|one| one.error().map_err(failed))
     }
 
     /// Reads partitions that were held from these offsets on. What had come of them before is
