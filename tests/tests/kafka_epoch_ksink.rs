@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kpipe_tests::broker::records;
-use kpipe_tests::kafka::Kafka;
+use kpipe_tests::kafka::{Kafka, Secure};
 use kpipe_tests::live::Live;
 use kpipe_tests::member::{END, Member, from};
 use kpipe_tests::run::{Ended, Run};
@@ -123,7 +123,8 @@ fn what_is_damaged_on_the_way_is_found_and_nothing_of_it_committed() {
         ),
         (
             &(head.clone()
-                + "a\n\x1e{\"mark\":\"abort\",\"tool\":\"swin\",\"code\":1,\"message\":\"row 7: no\"}\n"),
+                + "a\n\x1e{\"mark\":\"abort\",\"tool\":\"swin\",\"code\":1,\
+                   \"message\":\"row 7: no\"}\n"),
             1,
             "ksink: swin failed: row 7: no",
         ),
@@ -457,4 +458,23 @@ fn a_broker_that_is_away_is_no_reason_to_give_up_for_good() {
     let input = head(&member) + "a\n" + &member.barrier(1, 1, &[("in", 0, 1)]) + END;
     let away = Run::of("ksink").args(["-b", "127.0.0.1:1", "-t", "out"]).input(&input).end();
     failed(&away, 75, "127.0.0.1:1: Connection refused");
+}
+
+#[test]
+fn who_may_not_write_transactions_hears_which_permission_is_missing() {
+    let Some(secure) = Secure::start(&["in:1", "out:1"]) else { return };
+    let member = joined(&secure.kafka, "g");
+    let input = head(&member) + "a\n" + &member.barrier(1, 1, &[("in", 0, 1)]) + END;
+    let [ca, user] = ["ca.pem", "writer.pem"].map(|file| secure.file(file));
+    let properties = [
+        "security.protocol=ssl".to_owned(),
+        format!("ssl.ca.location={ca}"),
+        format!("ssl.certificate.location={user}"),
+        format!("ssl.key.location={user}"),
+    ];
+    let run = Run::of("ksink").args(["-b", &secure.certified, "-t", "out"]);
+    let ended = run.args(properties.iter().flat_map(|one| ["-X", one])).input(&input).end();
+    let part = "the user needs an ACL, WRITE and DESCRIBE for the transactional id";
+    failed(&ended, 1, part);
+    assert_eq!(values(&secure.kafka, "out"), [""; 0]);
 }

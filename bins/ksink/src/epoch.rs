@@ -341,7 +341,7 @@ fn orphan(stage: &str) -> Error {
 mod tests {
     use super::*;
 
-    const STALL: Duration = Duration::from_secs(60);
+    const STALL: Duration = Duration::from_mins(1);
 
     fn at(second: u64) -> Duration {
         Duration::from_secs(second)
@@ -424,8 +424,8 @@ mod tests {
         epochs.committed();
         let at = Partition("t".to_owned(), 0);
         let (stage, key, value) = ("0:swin".to_owned(), 1.into(), 1.into());
-        let state = Mark::State { stage, at, key, value };
-        assert_eq!(epochs.mark(&state, self::at(1)), Ok(Order::Keep));
+        let entry = Mark::State { stage, at, key, value };
+        assert_eq!(epochs.mark(&entry, self::at(1)), Ok(Order::Keep));
         assert_eq!(ends(&mut epochs, &barrier(4, 0, [4, 4])), commit, "state changed");
         epochs.committed();
         assert_eq!(ends(&mut epochs, &barrier(5, 0, [4, 5])), commit, "an offset without line");

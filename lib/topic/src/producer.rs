@@ -258,8 +258,7 @@ impl Producer {
         let client = native::producer::Producer::new(&config, context);
         let client = client.map_err(|error| config::refusal(&error))?;
         let time = |key| config.get(key).and_then(|ms| ms.parse().ok()).unwrap_or_default();
-        let [delivery, transaction] =
-            ["delivery.timeout.ms", "transaction.timeout.ms"].map(|key| time(key));
+        let [delivery, transaction] = ["delivery.timeout.ms", "transaction.timeout.ms"].map(time);
         let mut producer = Producer {
             client: ManuallyDrop::new(client),
             brokers: config.get("bootstrap.servers").unwrap_or_default().to_owned(),
