@@ -287,6 +287,7 @@ pub fn run(args: &Args) -> Result<Code> {
         patience: args.console.patience().unwrap_or(topic::cluster::PATIENCE),
         // A line is soon on its way, and many lines fill a batch sooner than this.
         defaults: vec![("linger.ms", "1".to_owned())],
+        transactions: None,
     };
     if role == Role::VerifiableProducer || args.verifiable.verifiable {
         let topic = topic.ok_or_else(no_topic)?;
