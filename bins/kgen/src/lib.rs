@@ -500,8 +500,12 @@ impl Args {
 
     /// Whether rows hang on a seed that was drawn.
     fn is_drawn(&self) -> bool {
-        let made = ![Kind::Host, Kind::Stdin].contains(&self.profile);
-        self.seed.is_none() && (made || self.risks().any() || self.burst.is_some())
+        let drawn = match self.profile {
+            Kind::Host => false,
+            Kind::Stdin => self.burst.is_some(),
+            _ => true,
+        };
+        self.seed.is_none() && (drawn || self.risks().any())
     }
 
     fn part(&self) -> Part {
