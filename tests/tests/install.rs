@@ -70,7 +70,9 @@ fn everything_comes_and_goes() {
             assert!(there.contains(&place), "{place} is installed");
         }
     }
-    assert!(there.contains(&"usr/bin/kafka-run".to_owned()));
+    for script in ["kafka-run", "kgen-check"] {
+        assert!(there.contains(&format!("usr/bin/{script}")), "{script} is installed");
+    }
     assert!(!there.iter().any(|path| path.contains("console")), "links only when asked for");
     make("install-links", folder.path(), &[]);
     assert_eq!(files(folder.path()).len(), there.len() + 4);

@@ -449,6 +449,20 @@ fn typed_lines_reach_every_client_that_is_there() {
 }
 
 #[test]
+fn kprod_takes_what_is_served_and_comes_back_for_more() {
+    let (_server, address) = serve("numbers --seed 1 --rate 1000 -n 400 --listen 0");
+    let serve_again = format!("kgen numbers --seed 1 -n 400 --skip 400 -q --listen {address} &");
+    let produce = format!("timeout 4 kprod -q -t t tcp://{address}");
+    let line = format!(
+        "kmock -q t -- bash -c '{produce} & sleep 1.5; {serve_again} \
+         wait; kcons -q -t t -o beginning -e'"
+    );
+    let ended = Run::shell(&line).end();
+    let whole = kgen("numbers --seed 1 -n 800").done();
+    assert_eq!(ended.text(), whole.text(), "{}", ended.stderr);
+}
+
+#[test]
 fn a_client_that_has_nothing_to_say_still_listens() {
     let (mut server, address) = serve("stdin --listen 0");
     let mut client = connect(&address);

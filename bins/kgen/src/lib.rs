@@ -290,21 +290,16 @@ pub fn run(args: &Args) -> Result<Code> {
     let part = args.part();
     let schedule = Schedule::new(args.law(seed)?, part);
     let output = Output::stdout()?;
-    if args.is_drawn() && !args.quiet {
-        say(format_args!("seed {seed}"));
-    }
     let stop = Stop::listen()?;
     let profile = args.profile(seed, &stop)?;
     let mut sink = match &args.listen {
         None => Sink::Stdout(output),
         Some(address) => {
             let server = Server::listen(address, profile.header().unwrap_or_default())?;
-            if !args.quiet {
-                say(format_args!("listening on {}", server.address()));
-            }
             Sink::Clients(Box::new(server))
         }
     };
+    args.introduce(seed, &sink);
     let start_ms = args.start_ms();
     let first_ms = start_ms.saturating_add(millis(schedule.base()));
     // Marks are for programs: a terminal shows the rows alone.
@@ -496,6 +491,19 @@ impl Args {
     /// What may happen to rows on their way.
     fn risks(&self) -> Risks {
         Risks { late: self.late, dup: self.dup, lose: self.lose, disorder: self.disorder }
+    }
+
+    /// Says what nobody could know: a seed that was drawn, and where a server listens.
+    fn introduce(&self, seed: u64, sink: &Sink) {
+        if self.quiet {
+            return;
+        }
+        if self.is_drawn() {
+            say(format_args!("seed {seed}"));
+        }
+        if let Sink::Clients(server) = sink {
+            say(format_args!("listening on {}", server.address()));
+        }
     }
 
     /// Whether rows hang on a seed that was drawn.

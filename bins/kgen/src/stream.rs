@@ -177,7 +177,8 @@ impl Stream {
     /// Whether nothing stands between `rows` or around them, and all can be written.
     fn is_bare(&self, rows: &Rows) -> bool {
         let bare = self.marker.is_none() && self.envelope.is_none();
-        bare && rows.last_row().is_none_or(|row| self.row_ms(row) <= date::MS_MAX)
+        let fits = |row| self.row_ms(row) <= date::MS_MAX;
+        bare && (self.profile.is_timeless() || rows.last_row().is_none_or(fits))
     }
 
     fn write_bare_rows(&mut self, rows: Rows, out: &mut Vec<u8>) -> Next {
