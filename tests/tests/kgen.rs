@@ -232,6 +232,9 @@ const MADE: [&str; 7] = [
     "rows --keys 50 --column a=seq --column b=normal(0,1) --column c@key=words(2) --column d=uuid",
 ];
 
+/// Schedules under which rows have times of their own.
+const PACES: [&str; 3] = ["--step 3ms", "--rate 20000", "--burst 0..9 --every 2ms"];
+
 fn lines(text: &str) -> Vec<&str> {
     text.split_terminator('\n').collect()
 }
@@ -292,16 +295,17 @@ proptest! {
         dup in 0..4_u32,
         lose in 0..4_u32,
         disorder in 0..40_u32,
-        pace in proptest::sample::select(vec!["--step 3ms", "--rate 20000", "--burst 0..9 --every 2ms"]),
+        pace in proptest::sample::select(PACES.to_vec()),
         more in proptest::sample::select(vec!["", " --skip 77", " --shard 2/3"]),
     ) {
         let folder = TempDir::new().expect("a folder for the test");
         let [truth, faults] = ["truth", "faults"].map(|name| folder.path().join(name));
-        let mut args = format!("pages --with-time --seed 5 -n 600 {pace}{more}");
-        args += &format!(" --late 0.{late}:50ms --dup 0.{dup} --lose 0.{lose}");
-        if disorder > 0 {
-            args += &format!(" --disorder {disorder}ms");
-        }
+        let shuffle = format!(" --disorder {disorder}ms");
+        let args = format!(
+            "pages --with-time --seed 5 -n 600 {pace}{more} --late 0.{late}:50ms --dup 0.{dup} \
+             --lose 0.{lose}{}",
+            if disorder > 0 { &shuffle } else { "" }
+        );
         let files = format!(" --truth {} --faults {}", truth.display(), faults.display());
         let sent = kgen(&(args.clone() + &files)).done();
         let truth = fs::read_to_string(truth).expect("the truth");
@@ -334,9 +338,14 @@ proptest! {
             let known = rows.entry(*row).or_insert_with(|| line.to_owned());
             prop_assert_eq!(known.as_str(), line);
         }
-        let (first, step) = match more { " --skip 77" => (77, 1), " --shard 2/3" => (1, 3), _ => (0, 1) };
+        let (first, step) = match more {
+            " --skip 77" => (77, 1),
+            " --shard 2/3" => (1, 3),
+            _ => (0, 1),
+        };
         for row in lost.iter().take(3) {
-            let again = format!("pages --with-time --seed 5 -n 1 {pace} --skip {}", first + row * step);
+            let skip = first + row * step;
+            let again = format!("pages --with-time --seed 5 -n 1 {pace} --skip {skip}");
             rows.insert(*row, kgen(&again).done().text().trim_end().to_owned());
         }
         for (row, line) in (0..).zip(lines(&truth)) {
@@ -387,8 +396,8 @@ fn serve(args: &str) -> (Live, String) {
     let mut address = None;
     wait::until("it listens", || {
         let text = fs::read_to_string(&said).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("kgen: listening on "));
-        address = line.map(str::to_owned);
+        let found = text.lines().find_map(|line| line.strip_prefix("kgen: listening on "));
+        address = found.map(str::to_owned);
         address.is_some()
     });
     (live, address.expect("an address"))

@@ -174,6 +174,17 @@ impl<const N: usize> Cell<N> {
         (0..count).map(|at| Cell::new(&text(at)).expect("every form's texts are short")).collect()
     }
 
+    /// Puts the text at the start of `place`, which has room for `N` bytes; how many it has.
+    ///
+    /// # Panics
+    /// When there is no room.
+    #[inline]
+    #[must_use]
+    pub fn put(&self, place: &mut [u8]) -> usize {
+        place[..N].copy_from_slice(&self.bytes);
+        N - self.surplus
+    }
+
     /// Appends the text.
     #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {

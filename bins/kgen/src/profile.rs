@@ -170,8 +170,10 @@ impl Profile {
     /// Appends `rows`, as [`Profile::write`] does each, with times by `ms`: faster, as it looks
     /// once what to do for many.
     pub fn write_all(&mut self, rows: Rows, ms: impl Fn(u64) -> i64, out: &mut Vec<u8>) {
+        let timeless = self.is_timeless();
         match self {
             Profile::Pages(pages) => rows.for_each(|row| pages.write(row, ms(row), out)),
+            Profile::Numbers(numbers) if timeless => numbers.write_all(rows, out),
             Profile::Numbers(numbers) => rows.for_each(|row| numbers.write(row, ms(row), out)),
             Profile::Logs(logs) => rows.for_each(|row| logs.write(row, ms(row), out)),
             Profile::Withdrawals(withdrawals) => {
