@@ -348,7 +348,7 @@ impl Run {
             Sink::Clients(_) => &mut unsent,
         };
         self.stream.open(opening);
-        let how = self.write()?;
+        let how = self.write().inspect_err(|_| drop(self.files.flush()))?;
         self.stream.end(how, self.sink.buffer());
         self.files.keep(&mut self.stream)?;
         self.files.flush()?;
