@@ -14,6 +14,7 @@ use kpipe_tests::run::{Ended, Run};
 use kpipe_tests::wait;
 use proptest::prelude::*;
 use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, openpt, ptsname, unlockpt};
 use tempfile::TempDir;
 
 fn kgen(args: &str) -> Ended {
@@ -382,7 +383,8 @@ fn ticks_go_by_the_time_of_arrival_under_faults() {
             late += i64::from(ms < tick);
         }
     }
-    assert!(late > 30, "{late} rows are late");
+    // Of 400 rows 80 are late, nine of ten by more than a tick, and some of these are doubled.
+    assert!((40..120).contains(&late), "{late} rows stand behind a later tick");
 }
 
 /// Starts kgen as a server, and says where it listens.
@@ -538,6 +540,26 @@ fn a_stalled_pipe_is_caught_up_and_the_slip_is_told() {
     let last: serde_json::Value =
         serde_json::from_str(lines(&ended.stderr).last().expect("a line")).expect("JSON");
     assert_eq!((last["in"].as_u64(), last["out"].as_u64()), (Some(20_000), Some(20_000)));
+}
+
+/// What a terminal shows of stderr.
+fn told(args: &str) -> String {
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+    unlockpt(&terminal).expect("it can be unlocked");
+    let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+    let name = name.into_string().expect("UTF-8");
+    let _ = Run::shell(&format!("TERM=xterm kgen {args} 2> {name}")).end().done();
+    // A terminal that nobody writes to any more ends in an error.
+    let (mut terminal, mut bytes) = (fs::File::from(terminal), Vec::new());
+    let _ = terminal.read_to_end(&mut bytes);
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn a_terminal_shows_how_far_a_long_run_is() {
+    let shown = told("pages --seed 1 -n 1200 --rate 2000");
+    assert!(shown.contains("of 1,200"), "{shown:?}");
+    assert_eq!(told("pages --seed 1 -n 1200 --rate 2000 -q"), "");
 }
 
 #[test]

@@ -38,6 +38,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use pipe::bar::{Bar, Unit};
 use pipe::exit::{Code, Error, Result, say, say_bare};
 use pipe::lines::{Fill, Line, Lines};
 use pipe::mark::{How, Mark};
@@ -275,7 +276,7 @@ pub struct Args {
     /// Says how fast it goes every D and at the end, as a line of JSON on stderr
     #[arg(long, value_name = "D", value_parser = lasting)]
     stats: Option<Span>,
-    /// Does not say the seed, nor where it listens
+    /// Does not say the seed, nor where it listens, and shows no bar
     #[arg(short, long)]
     quiet: bool,
 }
@@ -316,7 +317,8 @@ pub fn run(args: &Args) -> Result<Code> {
         server.wait_for_a_client(&stop)?;
     }
     let stats = args.stats.map(|every| Stats::new("kgen", every.duration()));
-    let mut run = Run { stream, stop, sink, input, files, stats, start: Instant::now() };
+    let bar = args.bar(&sink);
+    let mut run = Run { stream, stop, sink, input, files, stats, bar, start: Instant::now() };
     match run.whole() {
         // What was not read belongs to an epoch that nobody will commit.
         Err(Error::Closed) if args.epoch.is_some() => {
@@ -335,6 +337,8 @@ struct Run {
     input: Option<Lines>,
     files: Files,
     stats: Option<Stats>,
+    /// A bar with the rows that there will be.
+    bar: Option<(Bar, u64)>,
     start: Instant,
 }
 
@@ -353,6 +357,7 @@ impl Run {
         self.files.keep(&mut self.stream)?;
         self.files.flush()?;
         self.sink.end(&self.stop)?;
+        self.bar = None;
         self.say_stats(true);
         Ok(())
     }
@@ -362,6 +367,9 @@ impl Run {
         while !self.stop.requested() {
             let next = self.stream.step(self.start.elapsed(), self.sink.buffer());
             self.files.keep(&mut self.stream)?;
+            if let Some((bar, rows)) = &self.bar {
+                bar.show(self.stream.happened(), *rows);
+            }
             self.say_stats(false);
             match next {
                 Next::Step => self.sink.spill(&self.stop)?,
@@ -504,6 +512,13 @@ impl Args {
         if let Sink::Clients(server) = sink {
             say(format_args!("listening on {}", server.address()));
         }
+    }
+
+    /// A bar for the rows of a stream that ends, unless these are to be seen themselves.
+    fn bar(&self, sink: &Sink) -> Option<(Bar, u64)> {
+        let rows = self.count?.div_ceil(self.shard.map_or(1, |shard| shard.count));
+        let wanted = !self.quiet && !sink.is_terminal();
+        wanted.then(|| Some((Bar::open(Unit::Records)?, rows))).flatten()
     }
 
     /// Whether rows hang on a seed that was drawn.
