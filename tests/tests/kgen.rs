@@ -474,6 +474,20 @@ fn kprod_takes_what_is_served_and_comes_back_for_more() {
 }
 
 #[test]
+fn who_comes_later_gets_the_header_and_whole_lines() {
+    let (_server, address) = serve("numbers --seed 1 --rate 200 -o csv --with-time --listen 0");
+    let mut first = connect(&address);
+    for _ in 0..5 {
+        let _ = read_line(&mut first);
+    }
+    let mut second = connect(&address);
+    assert_eq!(read_line(&mut second), "ms,number");
+    let row = read_line(&mut second);
+    let (ms, number) = row.split_once(',').expect("a whole row");
+    assert!(ms.len() == 13 && number.len() == 1 && ms > "1735689600010", "{row}");
+}
+
+#[test]
 fn a_client_that_has_nothing_to_say_still_listens() {
     let (mut server, address) = serve("stdin --listen 0");
     let mut client = connect(&address);
