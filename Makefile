@@ -11,7 +11,7 @@ DESTDIR ?=
 BROKER ?= mock
 
 PROGRAMS := $(notdir $(wildcard bins/*))
-SCRIPTS := $(wildcard scripts/kafka-run scripts/kloop)
+SCRIPTS := $(wildcard scripts/kafka-run scripts/kgen-check scripts/kloop)
 # Kafka's tools that kprod and kcons are when they are called so.
 PROD_LINKS := kafka-console-producer kafka-verifiable-producer
 CONS_LINKS := kafka-console-consumer kafka-verifiable-consumer

@@ -70,7 +70,7 @@ fn everything_comes_and_goes() {
             assert!(there.contains(&place), "{place} is installed");
         }
     }
-    for script in ["kafka-run", "kloop"] {
+    for script in ["kafka-run", "kloop", "kgen-check"] {
         assert!(there.contains(&format!("usr/bin/{script}")), "{script} is installed");
     }
     assert!(!there.iter().any(|path| path.contains("console")), "links only when asked for");

@@ -76,6 +76,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("lib/row/src/bad.rs", &["clap"]),
     // The meter of kgen host.
     ("bins/kgen/src/meter.rs", &["Instant::now", "sysinfo"]),
+    // Where the stream of kgen goes: stdout, or the clients of a server.
+    ("bins/kgen/src/sink.rs", &["io::", "pipe::stdio", "pipe::stop"]),
+    (
+        "bins/kgen/src/server.rs",
+        &["std::io", "io::", "std::net", "pipe::stdio", "pipe::stop", "Instant::now"],
+    ),
     // The loop of kcons, and the stdout whose acceptance it commits.
     ("bins/kcons/src/session.rs", &["pipe::stop", "Instant::now"]),
     ("bins/kcons/src/session/keeping.rs", &["Instant::now"]),

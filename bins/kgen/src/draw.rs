@@ -5,7 +5,7 @@
 //! that any place of its stream is as near as any other. A row owns a fixed number of words of
 //! that stream.
 
-use rand::rngs::ChaCha8Rng;
+use rand::rngs::{ChaCha8Rng, Xoshiro256PlusPlus};
 use rand::{Rng, SeedableRng};
 
 /// A word of 32 bits is what the cipher counts in; a [`Fraction`] takes two.
@@ -47,7 +47,7 @@ impl<const N: usize> Draws<N> {
 }
 
 /// A random fraction in [0, 1) of 64 bits, from which several integers can be taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fraction(u64);
 
 impl Fraction {
@@ -64,6 +64,21 @@ impl Fraction {
         drawn
     }
 
+    /// Its 64 bits.
+    #[inline]
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0
+    }
+
+    /// As many random numbers as one may want, that hang on this fraction alone (xoshiro256++, D.
+    /// Blackman and S. Vigna, 2018); for distributions that need now one and now many.
+    #[inline]
+    #[must_use]
+    pub fn rng(self) -> Xoshiro256PlusPlus {
+        Xoshiro256PlusPlus::seed_from_u64(self.0)
+    }
+
     /// An integer from 0 to `count` − 1 that is an index.
     #[inline]
     pub fn index(&mut self, count: usize) -> usize {
@@ -71,6 +86,15 @@ impl Fraction {
         let index = self.below(count as u64) as usize;
         index
     }
+}
+
+/// The whole number that is nearest; the greatest or least one when it lies beyond.
+#[inline]
+#[must_use]
+pub fn whole(number: f64) -> i64 {
+    #[expect(clippy::cast_possible_truncation, reason = "rounded, and saturated beyond 2^63")]
+    let whole = number.round() as i64;
+    whole
 }
 
 #[cfg(test)]

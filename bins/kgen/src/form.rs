@@ -1,6 +1,9 @@
 //! The forms of a row: text with a profile's own separator, CSV, and JSON.
 
+use std::borrow::Cow;
 use std::str::FromStr;
+
+use memchr::memmem;
 
 /// The form of the rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,10 +36,10 @@ impl FromStr for Form {
 }
 
 /// A column of a profile.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Column {
-    /// Its name in a CSV header and in JSON.
-    pub name: &'static str,
+    /// Its name in a CSV header and in JSON, which needs no escape there.
+    pub name: Cow<'static, str>,
     /// Whether JSON writes its values in quotes.
     pub quoted: bool,
 }
@@ -45,13 +48,13 @@ impl Column {
     /// A column of numbers.
     #[must_use]
     pub const fn number(name: &'static str) -> Column {
-        Column { name, quoted: false }
+        Column { name: Cow::Borrowed(name), quoted: false }
     }
 
     /// A column of text that needs no escape in any form.
     #[must_use]
     pub const fn text(name: &'static str) -> Column {
-        Column { name, quoted: true }
+        Column { name: Cow::Borrowed(name), quoted: true }
     }
 }
 
@@ -73,8 +76,8 @@ impl Frame {
     /// text form.
     #[must_use]
     pub fn new(form: Form, separator: &str, timed: bool, columns: &[Column]) -> Frame {
-        let columns: Vec<_> = timed.then_some(TIME).iter().chain(columns).copied().collect();
-        let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+        let columns: Vec<_> = timed.then_some(TIME).iter().chain(columns).cloned().collect();
+        let names: Vec<_> = columns.iter().map(|column| &*column.name).collect();
         let mut parts = match form {
             Form::Text => plain_parts(separator, columns.len()),
             Form::Csv => plain_parts(",", columns.len()),
@@ -91,6 +94,12 @@ impl Frame {
         self.header.as_deref()
     }
 
+    /// Whether the time stands in front of a row.
+    #[must_use]
+    pub fn has_time(&self) -> bool {
+        self.stamp.is_some()
+    }
+
     /// Appends the time in front of a row, when it has one there.
     #[inline]
     pub fn write_time(&self, ms: i64, out: &mut Vec<u8>) {
@@ -98,6 +107,17 @@ impl Frame {
             out.extend_from_slice(stamp.as_bytes());
             out.extend_from_slice(itoa::Buffer::new().format(ms).as_bytes());
         }
+    }
+
+    /// The value of the column `at`, from 0 and without the time, which is not the last one, in a
+    /// row where neither it nor those before it hold anything that stands between values.
+    #[must_use]
+    pub fn value<'a>(&self, at: usize, line: &'a [u8]) -> Option<&'a [u8]> {
+        let mut rest = line.get(self.stamp.as_ref().map_or(0, String::len)..)?;
+        for part in &self.parts[..=at] {
+            rest = &rest[memmem::find(rest, part.as_bytes())? + part.len()..];
+        }
+        Some(&rest[..memmem::find(rest, self.parts[at + 1].as_bytes())?])
     }
 
     /// What stands before value `at`, from 0 and without the time; after the last one, what ends
@@ -152,6 +172,17 @@ impl<const N: usize> Cell<N> {
     #[must_use]
     pub fn table(count: usize, text: impl Fn(usize) -> String) -> Vec<Cell<N>> {
         (0..count).map(|at| Cell::new(&text(at)).expect("every form's texts are short")).collect()
+    }
+
+    /// Puts the text at the start of `place`, which has room for `N` bytes; how many it has.
+    ///
+    /// # Panics
+    /// When there is no room.
+    #[inline]
+    #[must_use]
+    pub fn put(&self, place: &mut [u8]) -> usize {
+        place[..N].copy_from_slice(&self.bytes);
+        N - self.surplus
     }
 
     /// Appends the text.

@@ -1,44 +1,74 @@
 //! Behaviour generator: reproducible rows by rate or in bursts.
 
+pub mod chance;
 #[cfg(test)]
 mod chi_square;
+pub mod column;
 pub mod date;
 pub mod draw;
+pub mod envelope;
+pub mod faults;
+pub mod fleet;
 pub mod form;
 pub mod host;
+pub mod keys;
+pub mod lane;
 pub mod logs;
 pub mod marker;
 pub mod message;
 pub mod meter;
 pub mod numbers;
 pub mod pages;
+pub mod part;
 pub mod profile;
+mod refusals;
 pub mod schedule;
+pub mod server;
+pub mod sink;
 pub mod stream;
+pub mod table;
+pub mod typed;
 pub mod visits;
+pub mod way;
 pub mod withdrawals;
+pub mod words;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use pipe::exit::{Code, Error, Result, say};
+use pipe::bar::{Bar, Unit};
+use pipe::exit::{Code, Error, Result, say, say_bare};
+use pipe::lines::{Fill, Line, Lines};
 use pipe::mark::{How, Mark};
 use pipe::rate::Rate;
-use pipe::stdio::Output;
+use pipe::stats::Stats;
+use pipe::stdio::{Input, Output};
 use pipe::stop::Stop;
 use pipe::units::{self, Span};
 use rand::TryRng;
 use rand::rngs::SysRng;
 
+use crate::column::Spec;
+use crate::envelope::Envelope;
+use crate::faults::{Chance, Fates, Late, Risks};
+use crate::fleet::Fleet;
 use crate::form::Form;
+use crate::keys::{Keys, Spread};
 use crate::logs::{ErrorShare, Layout};
 use crate::marker::Marker;
 use crate::meter::Machine;
+use crate::part::{Part, Shard};
 use crate::profile::{Kind, Profile};
-use crate::schedule::{Bursts, Law, Schedule};
+use crate::schedule::{Bursts, Law, Schedule, millis};
+use crate::server::Server;
+use crate::sink::Sink;
 use crate::stream::{Next, Stream};
+use crate::table::Table;
+use crate::typed::Typed;
 use crate::visits::{BLOCK_ROWS, FraudShare};
+use crate::way::{Records, Way};
 
 /// 2025-01-01T00:00:00Z, where the time starts with a seed.
 const SEED_START_MS: i64 = 1_735_689_600_000;
@@ -46,14 +76,15 @@ const SEED_START_MS: i64 = 1_735_689_600_000;
 const SEED_STEP_MS: i64 = 1;
 /// Rows a second of host, unless said otherwise.
 const HOST_RATE: f64 = 1.0;
-/// Why an option of logs is refused.
-const LOGS: &str = "is for logs";
-/// Why an option of made rows is refused for measured ones.
-const MEASURED: &str = "host is measured now, so no second run is the same";
 /// Within this a card is used too often at one machine.
 const FRAUD_MS: i64 = 15 * 60 * 1_000;
 const TICK_MS: i64 = 100;
 const BELOW: u64 = 10;
+const PAGES: u64 = 100;
+/// Machines of a fleet, each of which reports once a second.
+const HOSTS: u64 = 10;
+/// A line of stdin may be as long as memory is.
+const LINE_BYTES_MAX: usize = usize::MAX / 4;
 /// A shorter wait costs more than the rows that it keeps apart.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
@@ -76,12 +107,37 @@ PROFILES
                this machine, measured: time, host, and in percent the CPU used since the row before
                and the memory in use; a row a second unless --rate or --burst say otherwise, and a
                new measurement every 200 ms at most
+  fleet        1735689600000,host7,34.18,52.07
+               the same of --hosts N machines, simulated: they report in turn, follow the day of
+               three regions, and on one day of ten fail: the memory fills up within an hour, then
+               the machine is down and reads 0.00 for 10 minutes
+  rows         5212,103.27,de
+               columns of one's own, each a --column NAME=KIND:
+                 zipf(n,s)            1 to n, the k-th of which comes as 1/k^s
+                 normal(mean,dev)     with as many decimals as show 4 digits of the deviation
+                 uniform(a,b)         whole numbers with both ends in, or decimals below b
+                 seq                  the number of the row, from 0
+                 choice(a,b,…)        one of them
+                 const(x)             always the same
+                 words(n)             n English words
+                 uuid                 a random UUID
+                 time                 the row's time, as 2025-01-01T00:00:00.000Z
+                 hex(n)               n hexadecimal digits
+               --keys N puts a column `key` in front, 1 to N; NAME@key=KIND is drawn once for each
+               key, so that all rows of a key have the same
+  stdin        the lines of stdin, paced and served
 
 TIME
   A row's time follows --step, --rate or --burst; else it is 1 ms a row with --seed, and the clock
   without. It starts at --start, else at 2025-01-01 with --seed, else now. With --step the time is
   simulated and nothing waits; in bursts it lies between the rows of a burst. logs, withdrawals
   and host show it, --with-time puts it in front of the other rows, and marks follow it.
+
+FAULTS
+  Rows happen in the order of their times, and arrive as --late, --dup, --lose and --disorder let
+  them. --truth FILE has the rows as they happened, --faults FILE a line of JSON for each fault:
+  the row (its place in the truth, from 0), its kind (late, moved, dup or lost), and by_ms, how
+  much later that made it arrive. kgen-check compares a pipeline's results with the truth.
 
 EXAMPLES
   kgen pages -n 3 --seed 1                      three visits, the same ones every time
@@ -94,10 +150,16 @@ EXAMPLES
   kgen withdrawals --seed 1 --step 1s -n 86400  a day of withdrawals with 214 cases of fraud
   kgen host --rate 0.2 | tee usage              CPU and memory every 5 seconds
   kgen pages --seed 1 -n 9999 --marks | swin …  with time and positions, without a broker
+  kgen pages --seed 1 --skip 1000000 -n 10      ten rows out of the middle, at once
+  kgen pages --seed 1 -n 9999 --shard 2/3       every third row; three shards are the whole
+  kgen fleet --hosts 50 --seed 1 --step 100ms   machines for a monitor, ten rows a second
+  kgen rows --column id=uuid --column 'user=zipf(1000000,1.1)' --column 'amount=normal(100,15)'
+  kgen pages --rate 1000 --late 0.01:5s --dup 0.001 --truth truth --faults faults
+  kgen stdin --listen 9999                      type lines to every client that connects
 
 EXIT STATUS
   0  all rows are written, a signal came, or the reader of stdout has gone
-  1  the world failed: a full disk
+  1  the world failed: a full disk, a port in use
   2  the command line is wrong
   75 the reader of stdout left a stream that has epochs: run it again";
 
@@ -148,6 +210,9 @@ pub struct Args {
         value_parser = PossibleValuesParser::new(Form::NAMES).try_map(|name| name.parse::<Form>())
     )]
     output: Form,
+    /// Writes each row in an envelope of JSON with its key and its time, as kcons -J
+    #[arg(short = 'J', long)]
+    envelope: bool,
     /// Writes marks between the rows: positions and time for swin and topk (not on a terminal)
     #[arg(long)]
     marks: bool,
@@ -158,18 +223,60 @@ pub struct Args {
     #[arg(long, value_name = "D", value_parser = lasting)]
     epoch: Option<Span>,
     /// numbers: integers below N [default: 10]
-    #[arg(long, value_name = "N", value_parser = more_than_zero)]
+    #[arg(long, value_name = "N", value_parser = more_than_zero, help_heading = "Profiles")]
     below: Option<u64>,
+    /// Starts at the row N, which is made without those before it
+    #[arg(long, value_name = "N", value_parser = whole)]
+    skip: Option<u64>,
+    /// Every M-th row, from the I-th; -n counts the rows of all shards
+    #[arg(long, value_name = "I/M")]
+    shard: Option<Shard>,
+    /// Each row is late with the probability P, by up to D of its time
+    #[arg(long, value_name = "P:D", help_heading = "Faults")]
+    late: Option<Late>,
+    /// Each row is sent twice with the probability P
+    #[arg(long, value_name = "P", help_heading = "Faults")]
+    dup: Option<Chance>,
+    /// Each row is lost with the probability P
+    #[arg(long, value_name = "P", help_heading = "Faults")]
+    lose: Option<Chance>,
+    /// All rows are shuffled within D of their time
+    #[arg(long, value_name = "D", value_parser = lasting, help_heading = "Faults")]
+    disorder: Option<Span>,
+    /// Writes the rows as they happened: in the order of time, each once, none lost
+    #[arg(long, value_name = "FILE", help_heading = "Faults")]
+    truth: Option<PathBuf>,
+    /// Writes a line of JSON for each fault
+    #[arg(long, value_name = "FILE", help_heading = "Faults")]
+    faults: Option<PathBuf>,
+    /// rows: a column NAME=KIND, again for each
+    #[arg(long, value_name = "SPEC", help_heading = "Profiles")]
+    column: Vec<Spec>,
+    /// pages, rows: the number of keys [default of pages: 100]
+    #[arg(long, value_name = "N", value_parser = more_than_zero, help_heading = "Profiles")]
+    keys: Option<u64>,
+    /// pages, rows: keys come by Zipf's law with the exponent S
+    #[arg(long, value_name = "S", value_parser = decimal, help_heading = "Profiles")]
+    zipf: Option<f64>,
+    /// fleet: the number of machines [default: 10]
+    #[arg(long, value_name = "N", value_parser = more_than_zero, help_heading = "Profiles")]
+    hosts: Option<u64>,
     /// logs: the share of rows that are errors [default: 0.05]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", help_heading = "Profiles")]
     error_share: Option<ErrorShare>,
     /// logs: as a web server writes its error log
-    #[arg(long)]
+    #[arg(long, help_heading = "Profiles")]
     apache: bool,
     /// withdrawals: the share of cards that are thieves', in thousandths [default: 0.01]
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", help_heading = "Profiles")]
     fraud_share: Option<FraudShare>,
-    /// Does not say the seed
+    /// Serves every TCP client at HOST:PORT, or at a port of this machine, instead of stdout
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Says how fast it goes every D and at the end, as a line of JSON on stderr
+    #[arg(long, value_name = "D", value_parser = lasting)]
+    stats: Option<Span>,
+    /// Does not say the seed, nor where it listens, and shows no bar
     #[arg(short, long)]
     quiet: bool,
 }
@@ -177,27 +284,42 @@ pub struct Args {
 /// Writes rows until there are enough, a signal comes or the reader goes.
 ///
 /// # Errors
-/// When the options do not fit together, or stdout fails.
+/// When the options do not fit together, or an output fails.
 pub fn run(args: &Args) -> Result<Code> {
-    args.check()?;
+    refusals::check(args)?;
     let seed = args.seed()?;
-    let mut out = Output::stdout()?;
-    let schedule = Schedule::new(args.law(seed)?, args.count.unwrap_or(u64::MAX));
-    if args.seed.is_none() && args.profile != Kind::Host && !args.quiet {
-        say(format_args!("seed {seed}"));
-    }
+    let part = args.part();
+    let schedule = Schedule::new(args.law(seed)?, part);
+    let output = Output::stdout()?;
     let stop = Stop::listen()?;
     let profile = args.profile(seed, &stop)?;
+    let mut sink = match &args.listen {
+        None => Sink::Stdout(output),
+        Some(address) => {
+            let server = Server::listen(address, profile.header().unwrap_or_default())?;
+            Sink::Clients(Box::new(server))
+        }
+    };
+    args.introduce(seed, &sink);
     let start_ms = args.start_ms();
+    let first_ms = start_ms.saturating_add(millis(schedule.base()));
     // Marks are for programs: a terminal shows the rows alone.
-    let marker = args.marker(start_ms).filter(|_| !out.is_terminal());
-    let mut stream = Stream::new(profile, schedule, marker, start_ms);
-    stream.open(out.buffer());
-    let ended = write(&mut stream, &stop, &mut out).and_then(|how| {
-        stream.end(how, out.buffer());
-        out.flush()
-    });
-    match ended {
+    let marker = args.marker(first_ms, schedule.next()).filter(|_| !sink.is_terminal());
+    let stream = Stream::new(profile, schedule, marker, start_ms)
+        .in_envelopes(args.envelope.then(|| Envelope::new(part.shard)))
+        .on_the_way(args.way(seed));
+    let input = match args.profile {
+        Kind::Stdin => Some(Lines::new(Input::stdin()?, b'\n', LINE_BYTES_MAX)),
+        _ => None,
+    };
+    let files = Files::create(args)?;
+    if let Sink::Clients(server) = &mut sink {
+        server.wait_for_a_client(&stop)?;
+    }
+    let stats = args.stats.map(|every| Stats::new("kgen", every.duration()));
+    let bar = args.bar(&sink);
+    let mut run = Run { stream, stop, sink, input, files, stats, bar, start: Instant::now() };
+    match run.whole() {
         // What was not read belongs to an epoch that nobody will commit.
         Err(Error::Closed) if args.epoch.is_some() => {
             Err(Error::unfinished("<stdout>", "the reader has gone before the stream ended"))
@@ -206,22 +328,152 @@ pub fn run(args: &Args) -> Result<Code> {
     }
 }
 
-/// Writes what is due when it is due, and says why it ended.
-fn write(stream: &mut Stream, stop: &Stop, out: &mut Output) -> Result<How> {
-    let start = Instant::now();
-    while !stop.requested() {
-        match stream.step(start.elapsed(), out.buffer()) {
-            Next::Step => out.spill()?,
-            Next::Flush => out.flush()?,
-            Next::Wait(until) => {
-                out.flush()?;
-                stop.wait(until.saturating_sub(start.elapsed()).max(WAIT_MIN));
+/// A stream that runs, and everything that it runs to.
+struct Run {
+    stream: Stream,
+    stop: Stop,
+    sink: Sink,
+    /// Where rows come in from, when they do.
+    input: Option<Lines>,
+    files: Files,
+    stats: Option<Stats>,
+    /// A bar with the rows that there will be.
+    bar: Option<(Bar, u64)>,
+    start: Instant,
+}
+
+impl Run {
+    /// Writes all of the stream.
+    fn whole(&mut self) -> Result<()> {
+        // Clients get the header when they come.
+        let mut unsent = Vec::new();
+        let opening = match &mut self.sink {
+            Sink::Stdout(output) => output.buffer(),
+            Sink::Clients(_) => &mut unsent,
+        };
+        self.stream.open(opening);
+        let how = self.write().inspect_err(|_| drop(self.files.flush()))?;
+        self.stream.end(how, self.sink.buffer());
+        self.files.keep(&mut self.stream)?;
+        self.files.flush()?;
+        self.sink.end(&self.stop)?;
+        self.bar = None;
+        self.say_stats(true);
+        Ok(())
+    }
+
+    /// Writes what is due when it is due, and says why it ended.
+    fn write(&mut self) -> Result<How> {
+        while !self.stop.requested() {
+            let next = self.stream.step(self.start.elapsed(), self.sink.buffer());
+            self.files.keep(&mut self.stream)?;
+            if let Some((bar, rows)) = &self.bar {
+                bar.show(self.stream.happened(), *rows);
             }
-            Next::End => return Ok(How::Drained),
-            Next::TooLate => return Err(too_late(stream, out)),
+            self.say_stats(false);
+            match next {
+                Next::Step => self.sink.spill(&self.stop)?,
+                Next::Flush => self.sink.flush(&self.stop)?,
+                Next::Wait(until) => self.wait(until, false)?,
+                Next::Input(until) => {
+                    if !self.take_in()? {
+                        self.wait(until, true)?;
+                    }
+                }
+                Next::End => return Ok(How::Drained),
+                Next::TooLate => return Err(self.too_late()),
+            }
+        }
+        Ok(How::Stopped)
+    }
+
+    /// Passes on what is written and waits until so much has passed since the start, or with
+    /// `input` until a row comes in.
+    fn wait(&mut self, until: Duration, input: bool) -> Result<()> {
+        self.files.flush()?;
+        self.sink.flush(&self.stop)?;
+        let now = self.start.elapsed();
+        let stats = self.stats.as_ref().map_or(Duration::MAX, |stats| stats.wait(now));
+        let time = until.saturating_sub(now).min(stats).max(WAIT_MIN);
+        let input = self.input.as_ref().filter(|_| input);
+        self.sink.wait(&self.stop, input.map(|lines| lines as &dyn std::os::fd::AsFd), time)
+    }
+
+    /// Takes in the rows that have come; whether there is news.
+    fn take_in(&mut self) -> Result<bool> {
+        let Some(lines) = &mut self.input else { return Ok(false) };
+        let fill = lines.fill(Some(Duration::ZERO))?;
+        while let Some(line) = lines.next_line() {
+            match line {
+                Line::Whole(line) | Line::Torn(line) | Line::Long(line, _) => {
+                    self.stream.take_in(line);
+                }
+            }
+        }
+        if fill == Fill::End {
+            self.stream.close();
+        }
+        Ok(fill != Fill::Quiet)
+    }
+
+    /// Says how fast it goes, when that is due, or it is the last time.
+    fn say_stats(&mut self, last: bool) {
+        let Some(stats) = &mut self.stats else { return };
+        let now = self.start.elapsed();
+        if last || stats.wait(now).is_zero() {
+            stats.set(self.stream.happened(), self.stream.written());
+            stats.slipped(self.stream.slip());
+            say_bare(stats.line(now, None));
         }
     }
-    Ok(How::Stopped)
+
+    /// Ends a stream whose time has left the calendar.
+    fn too_late(&mut self) -> Error {
+        let message = "time: the next row would be later than the year 9999".to_owned();
+        let out = self.sink.buffer();
+        if self.stream.is_marked() {
+            let (tool, code) = ("kgen".to_owned(), Code::WORLD.0);
+            Mark::Abort { tool, code, message: message.clone() }.write(out);
+        }
+        match self.files.flush().and_then(|()| self.sink.end(&self.stop)) {
+            Ok(()) => Error::Failed(Code::WORLD, message),
+            Err(error) => error,
+        }
+    }
+}
+
+/// The files beside the stream.
+struct Files {
+    truth: Option<Output>,
+    faults: Option<Output>,
+}
+
+impl Files {
+    fn create(args: &Args) -> Result<Files> {
+        let create = |path: &Option<PathBuf>| path.as_deref().map(Output::create).transpose();
+        Ok(Files { truth: create(&args.truth)?, faults: create(&args.faults)? })
+    }
+
+    /// Takes what was written down.
+    fn keep(&mut self, stream: &mut Stream) -> Result<()> {
+        let Some(records) = stream.records() else { return Ok(()) };
+        let files =
+            [(&mut self.truth, &mut records.truth), (&mut self.faults, &mut records.faults)];
+        for (file, record) in files {
+            if let (Some(file), Some(record)) = (file, record) {
+                file.buffer().append(record);
+                file.spill()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        for file in [&mut self.truth, &mut self.faults].into_iter().flatten() {
+            file.flush()?;
+        }
+        Ok(())
+    }
 }
 
 /// A meter of this machine that has waited for its second sample, or for a signal.
@@ -233,57 +485,78 @@ fn settled(stop: &Stop) -> Result<Machine> {
     Ok(machine)
 }
 
-/// Ends a stream whose time has left the calendar.
-fn too_late(stream: &Stream, out: &mut Output) -> Error {
-    let message = "time: the next row would be later than the year 9999".to_owned();
-    if stream.is_marked() {
-        let abort =
-            Mark::Abort { tool: "kgen".to_owned(), code: Code::WORLD.0, message: message.clone() };
-        abort.write(out.buffer());
-    }
-    match out.flush() {
-        Ok(()) => Error::Failed(Code::WORLD, message),
-        Err(error) => error,
-    }
-}
-
 impl Args {
-    /// Refuses options that do not fit together, or that would do nothing.
-    fn check(&self) -> Result<()> {
-        let timed = [Kind::Logs, Kind::Withdrawals, Kind::Host].contains(&self.profile);
-        let shows_time = self.with_time || self.marks || timed;
-        let measured = self.profile == Kind::Host;
-        let by_burst = self.burst.is_some();
-        let by_step = self.step.is_some();
-        let no_time = "no row shows the time; add --with-time or --marks";
-        let no_marks = "stands in a marked stream only; add --marks";
-        let refusals = [
-            (measured && self.seed.is_some(), "--seed", MEASURED),
-            (measured && self.start.is_some(), "--start", MEASURED),
-            (measured && by_step, "--step", MEASURED),
-            (by_burst && self.every.is_none(), "--burst", "needs --every D"),
-            (self.every.is_some() && !by_burst, "--every", "is between bursts; add --burst A..B"),
-            (self.rate.is_some() && by_burst, "--rate", "bursts have --every instead"),
-            (self.rate.is_some() && by_step, "--rate", "nothing waits with --step"),
-            (by_step && !shows_time, "--step", no_time),
-            (self.start.is_some() && !shows_time, "--start", no_time),
-            (self.tick.is_some() && !self.marks, "--tick", no_marks),
-            (self.epoch.is_some() && !self.marks, "--epoch", no_marks),
-            (self.marks && self.output == Form::Csv, "--marks", "a CSV header has no position"),
-            (self.below.is_some() && self.profile != Kind::Numbers, "--below", "is for numbers"),
-            (self.error_share.is_some() && self.profile != Kind::Logs, "--error-share", LOGS),
-            (self.apache && self.profile != Kind::Logs, "--apache", LOGS),
-            (
-                self.fraud_share.is_some() && self.profile != Kind::Withdrawals,
-                "--fraud-share",
-                "is for withdrawals",
-            ),
-            (self.apache && self.output != Form::Text, "--apache", "is a form of text, not of -o"),
-        ];
-        match refusals.into_iter().find(|(refused, ..)| *refused) {
-            Some((_, option, reason)) => Err(Error::caller(option, reason)),
-            None => Ok(()),
+    /// Whether the stream shows the times of rows.
+    fn shows_time(&self) -> bool {
+        let timed = [Kind::Logs, Kind::Withdrawals, Kind::Host, Kind::Fleet];
+        self.with_time
+            || self.marks
+            || self.envelope
+            || timed.contains(&self.profile)
+            || self.column.iter().any(Spec::is_time)
+    }
+
+    /// What may happen to rows on their way.
+    fn risks(&self) -> Risks {
+        Risks { late: self.late, dup: self.dup, lose: self.lose, disorder: self.disorder }
+    }
+
+    /// Says what nobody could know: a seed that was drawn, and where a server listens.
+    fn introduce(&self, seed: u64, sink: &Sink) {
+        if self.quiet {
+            return;
         }
+        if self.is_drawn() {
+            say(format_args!("seed {seed}"));
+        }
+        if let Sink::Clients(server) = sink {
+            say(format_args!("listening on {}", server.address()));
+        }
+    }
+
+    /// A bar for the rows of a stream that ends, unless these are to be seen themselves.
+    fn bar(&self, sink: &Sink) -> Option<(Bar, u64)> {
+        let rows = self.count?.div_ceil(self.shard.map_or(1, |shard| shard.count));
+        let wanted = !self.quiet && !sink.is_terminal();
+        wanted.then(|| Some((Bar::open(Unit::Records)?, rows))).flatten()
+    }
+
+    /// Whether rows hang on a seed that was drawn.
+    fn is_drawn(&self) -> bool {
+        let drawn = match self.profile {
+            Kind::Host => false,
+            Kind::Stdin => self.burst.is_some(),
+            _ => true,
+        };
+        self.seed.is_none() && (drawn || self.risks().any())
+    }
+
+    fn part(&self) -> Part {
+        Part {
+            first: self.skip.unwrap_or(0),
+            count: self.count.unwrap_or(u64::MAX),
+            shard: self.shard.unwrap_or(Shard::WHOLE),
+        }
+    }
+
+    fn way(&self, seed: u64) -> Option<Way> {
+        let risks = self.risks();
+        let records = Records {
+            truth: self.truth.as_ref().map(|_| Vec::new()),
+            faults: self.faults.as_ref().map(|_| Vec::new()),
+        };
+        let wanted = risks.any() || self.truth.is_some();
+        wanted.then(|| Way::new(Fates::new(seed, &risks), records))
+    }
+
+    fn keys(&self, seed: u64) -> Result<Option<Keys>> {
+        if self.keys.is_none() && self.zipf.is_none() {
+            return Ok(None);
+        }
+        let spread = Spread::new(self.keys.unwrap_or(PAGES), self.zipf);
+        let option = if self.zipf.is_some() { "--zipf" } else { "--keys" };
+        let spread = spread.map_err(|reason| Error::caller(option, reason))?;
+        Ok(Some(Keys::new(seed, spread)))
     }
 
     fn seed(&self) -> Result<u64> {
@@ -320,8 +593,13 @@ impl Args {
             let bursts = bursts.map_err(|reason| Error::caller("--burst", reason))?;
             return Ok(Law::Bursts(Box::new(bursts)));
         }
-        let measured = self.profile == Kind::Host;
-        let by_default = || measured.then(|| Rate::new(HOST_RATE).expect("more than zero"));
+        let hosts = || f64::from(u32::try_from(self.hosts.unwrap_or(HOSTS)).unwrap_or(u32::MAX));
+        let by_default = || match self.profile {
+            Kind::Host => Some(HOST_RATE),
+            Kind::Fleet if self.seed.is_none() && self.step.is_none() => Some(hosts()),
+            _ => None,
+        };
+        let by_default = || by_default().map(|rate| Rate::new(rate).expect("more than zero"));
         let by_rate = self.rate.or_else(by_default).map(Law::Rate);
         let by_step = self.step.map(|step| Law::Steps(step.ms()));
         let by_seed = self.seed.map(|_| Law::Steps(SEED_STEP_MS));
@@ -330,7 +608,7 @@ impl Args {
 
     fn profile(&self, seed: u64, stop: &Stop) -> Result<Profile> {
         Ok(match self.profile {
-            Kind::Pages => Profile::pages(seed, self.output, self.with_time),
+            Kind::Pages => Profile::pages(seed, self.output, self.with_time, self.keys(seed)?),
             Kind::Numbers => {
                 let below = self.below.unwrap_or(BELOW);
                 Profile::numbers(seed, self.output, self.with_time, below)
@@ -348,15 +626,29 @@ impl Args {
                 let machine = settled(stop)?;
                 Profile::host(self.output, &machine.name(), Box::new(machine))
             }
+            Kind::Fleet => {
+                let hosts = self.hosts.unwrap_or(HOSTS);
+                Profile::Fleet(Box::new(Fleet::new(seed, self.output, hosts)))
+            }
+            Kind::Rows => {
+                let keys = self.keys(seed)?;
+                let table = Table::new(seed, self.output, self.with_time, keys, &self.column);
+                let table = table.map_err(|reason| Error::caller("--column", reason))?;
+                Profile::Table(Box::new(table))
+            }
+            Kind::Stdin => Profile::Typed(Typed::new(self.part(), self.with_time)),
         })
     }
 
-    fn marker(&self, start_ms: i64) -> Option<Marker> {
+    /// Marks of a stream whose part starts at `first_ms` with the row `first`.
+    fn marker(&self, first_ms: i64, first: u64) -> Option<Marker> {
         let epoch_ms = self.epoch.map(Span::ms);
         let longest_ms = TICK_MS.max(self.step.map_or(0, Span::ms));
         let default_ms = longest_ms.min(epoch_ms.unwrap_or(i64::MAX));
         let tick_ms = self.tick.map_or(default_ms, Span::ms);
-        self.marks.then(|| Marker::new(start_ms, tick_ms, epoch_ms))
+        let shard = self.shard.unwrap_or(Shard::WHOLE);
+        let first = shard.place(first);
+        self.marks.then(|| Marker::new(first_ms, tick_ms, epoch_ms, shard, first))
     }
 }
 
@@ -377,4 +669,8 @@ fn lasting(text: &str) -> Result<Span, String> {
         span if span.ms() == 0 => Err("must be more than zero".to_owned()),
         span => Ok(span),
     }
+}
+
+fn decimal(text: &str) -> Result<f64, String> {
+    text.parse().map_err(|_| "not a number, as 1.1".to_owned())
 }

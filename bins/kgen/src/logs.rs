@@ -1,13 +1,15 @@
 //! Log lines: `2026-11-21T10:00:00.123Z ERROR payment order 5312 timed out`, or as a web server
 //! writes them: `[Fri Nov 20 10:00:00 2026] [ERROR] [client 10.1.2.3] text`.
 
+use crate::chance::parts;
 use crate::date::{Dates, Style};
 use crate::draw::{Draws, Fraction};
 use crate::form::{Column, Form, Frame};
 use crate::message::{Level, Template};
 
 /// Shares of levels are counted in millionths.
-const WHOLE: u64 = 1_000_000;
+const MILLION: u32 = 1_000_000;
+const WHOLE: u64 = MILLION as u64;
 /// The share of warnings, as far as errors leave room.
 const WARN_SHARE: u64 = 150_000;
 
@@ -29,10 +31,7 @@ impl std::str::FromStr for ErrorShare {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ErrorShare, String> {
-        let share = text.parse::<f64>().ok().filter(|share| (0.0..=1.0).contains(share));
-        let share = share.ok_or("a share is a number from 0 to 1, as 0.05")?;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to WHOLE")]
-        let millionths = (share * 1e6).round() as u64;
+        let millionths = parts(text, MILLION)?;
         Ok(ErrorShare { millionths })
     }
 }
@@ -91,6 +90,12 @@ impl Logs {
     #[must_use]
     pub fn frame(&self) -> &Frame {
         &self.frame
+    }
+
+    /// Whether its lines name a service.
+    #[must_use]
+    pub fn has_services(&self) -> bool {
+        self.before_time != "["
     }
 
     /// Appends `row`, which has the time `ms`.
@@ -189,10 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_a_probability() {
+    fn five_percent_are_errors_by_default() {
         assert_eq!("0.05".parse(), Ok(ErrorShare::DEFAULT));
-        for bad in ["-0.1", "1.1", "nan", "", "5%"] {
-            assert!(bad.parse::<ErrorShare>().is_err(), "{bad}");
-        }
     }
 }

@@ -3,6 +3,8 @@
 
 use pipe::mark::{Barrier, How, Last, Mark, Partition, Position};
 
+use crate::part::Shard;
+
 /// The partition, by the program's name.
 const TOPIC: &str = "kgen";
 /// Who reads it, under epochs.
@@ -18,6 +20,9 @@ pub struct Marker {
     tick_ms: i64,
     next_tick_ms: i64,
     epochs: Option<Epochs>,
+    partition: i32,
+    /// The offset of the first row.
+    first: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -32,16 +37,25 @@ struct Epochs {
 
 impl Marker {
     /// A marker of a stream that starts at `start_ms`, with ticks and perhaps barriers in
-    /// distances of more than 0 milliseconds.
+    /// distances of more than 0 milliseconds. Each shard is a partition of its own; the rows of
+    /// this one start at the offset `first`.
     #[must_use]
-    pub fn new(start_ms: i64, tick_ms: i64, epoch_ms: Option<i64>) -> Marker {
+    pub fn new(
+        start_ms: i64,
+        tick_ms: i64,
+        epoch_ms: Option<i64>,
+        shard: Shard,
+        first: u64,
+    ) -> Marker {
         let epochs = epoch_ms.map(|every_ms| Epochs {
             every_ms,
             next_ms: multiple(start_ms, every_ms) + every_ms,
             number: 1,
             first: 0,
         });
-        Marker { tick_ms, next_tick_ms: multiple(start_ms, tick_ms), epochs }
+        let partition = i32::try_from(shard.index).unwrap_or(i32::MAX);
+        let next_tick_ms = multiple(start_ms, tick_ms);
+        Marker { tick_ms, next_tick_ms, epochs, partition, first }
     }
 
     /// Appends what stands before the first row: `open`, `begin`, under epochs `restored`, `from`
@@ -55,14 +69,14 @@ impl Marker {
             generation: epochs.then_some(GENERATION),
             member: epochs.then(|| MEMBER.to_owned()),
             instance: None,
-            partitions: vec![partition()],
+            partitions: vec![self.partition()],
         };
         begin.write(out);
         if epochs {
-            Mark::Restored { count: 0, offsets: positions(0) }.write(out);
+            Mark::Restored { count: 0, offsets: self.positions(0) }.write(out);
         }
         self.tick(out);
-        Mark::From { at: partition(), offset: Some(0) }.write(out);
+        Mark::From { at: self.partition(), offset: Some(self.offset(0)) }.write(out);
     }
 
     /// The time of the next mark.
@@ -73,8 +87,18 @@ impl Marker {
         self.next_tick_ms.min(barrier_ms)
     }
 
-    /// Appends the marks up to the time `ms`, before the row `next`.
-    pub fn advance(&mut self, ms: i64, next: u64, out: &mut Vec<u8>) {
+    /// Appends the marks up to the time `ms`, when `written` rows stand before them; whether there
+    /// are any.
+    #[inline]
+    pub fn advance(&mut self, ms: i64, written: u64, out: &mut Vec<u8>) -> bool {
+        let due = self.next_ms() <= ms;
+        if due {
+            self.write_until(ms, written, out);
+        }
+        due
+    }
+
+    fn write_until(&mut self, ms: i64, next: u64, out: &mut Vec<u8>) {
         while self.next_ms() <= ms {
             if self.next_tick_ms == self.next_ms() {
                 self.tick(out);
@@ -84,13 +108,13 @@ impl Marker {
         }
     }
 
-    /// Appends what stands behind the last row, with `next` the row that would have come.
-    pub fn end(&mut self, how: How, next: u64, out: &mut Vec<u8>) {
+    /// Appends what stands behind the last of the rows, of which there were `written`.
+    pub fn end(&mut self, how: How, written: u64, out: &mut Vec<u8>) {
         let last = match how {
             How::Drained => Last::Drained,
             How::Stopped => Last::Stopped,
         };
-        self.barrier(next, Some(last), out);
+        self.barrier(written, Some(last), out);
         Mark::End { how }.write(out);
     }
 
@@ -100,6 +124,7 @@ impl Marker {
     }
 
     fn barrier(&mut self, next: u64, last: Option<Last>, out: &mut Vec<u8>) {
+        let offsets = self.positions(next);
         let Some(epochs) = &mut self.epochs else { return };
         let barrier = Barrier {
             epoch: epochs.number,
@@ -108,13 +133,26 @@ impl Marker {
             generation: GENERATION,
             member: MEMBER.to_owned(),
             instance: None,
-            offsets: positions(next),
+            offsets,
             last,
         };
         Mark::Barrier(barrier).write(out);
         epochs.number += 1;
         epochs.first = next;
         epochs.next_ms += epochs.every_ms;
+    }
+
+    fn partition(&self) -> Partition {
+        Partition(TOPIC.to_owned(), self.partition)
+    }
+
+    /// The offset behind so many rows.
+    fn offset(&self, written: u64) -> i64 {
+        i64::try_from(self.first.saturating_add(written)).unwrap_or(i64::MAX)
+    }
+
+    fn positions(&self, written: u64) -> Vec<Position> {
+        vec![Position(TOPIC.to_owned(), self.partition, self.offset(written))]
     }
 }
 
@@ -123,17 +161,13 @@ fn multiple(ms: i64, every_ms: i64) -> i64 {
     ms.div_euclid(every_ms) * every_ms
 }
 
-fn partition() -> Partition {
-    Partition(TOPIC.to_owned(), 0)
-}
-
-fn positions(next: u64) -> Vec<Position> {
-    vec![Position(TOPIC.to_owned(), 0, i64::try_from(next).unwrap_or(i64::MAX))]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn marker(start_ms: i64, tick_ms: i64, epoch_ms: Option<i64>) -> Marker {
+        Marker::new(start_ms, tick_ms, epoch_ms, Shard::WHOLE, 0)
+    }
 
     fn text(write: impl FnOnce(&mut Vec<u8>)) -> String {
         let mut out = Vec::new();
@@ -143,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_stream_opens_as_kcons_opens_it() {
-        let opening = text(|out| Marker::new(1_234, 100, None).open(out));
+        let opening = text(|out| marker(1_234, 100, None).open(out));
         let want = "\
             {\"kpipe\":1,\"mark\":\"open\",\"epochs\":false,\"tick_ms\":100,\"stages\":[]}\n\
             {\"mark\":\"begin\",\"group\":null,\"partitions\":[[\"kgen\",0]]}\n\
@@ -154,7 +188,7 @@ mod tests {
 
     #[test]
     fn under_epochs_a_member_begins_and_nothing_is_restored() {
-        let opening = text(|out| Marker::new(1_234, 100, Some(1_000)).open(out));
+        let opening = text(|out| marker(1_234, 100, Some(1_000)).open(out));
         assert!(opening.contains("\"epochs\":true"), "{opening}");
         assert!(opening.contains("\"generation\":1,\"member\":\"kgen\""), "{opening}");
         let restored = "{\"mark\":\"restored\",\"count\":0,\"offsets\":[[\"kgen\",0,0]]}\n";
@@ -163,9 +197,11 @@ mod tests {
 
     #[test]
     fn ticks_and_barriers_stand_at_multiples_in_order() {
-        let mut marker = Marker::new(1_250, 100, Some(150));
+        let mut marker = marker(1_250, 100, Some(150));
         marker.open(&mut Vec::new());
-        let marks = text(|out| marker.advance(1_500, 7, out));
+        let marks = text(|out| {
+            marker.advance(1_500, 7, out);
+        });
         let order: Vec<_> = marks
             .split_terminator('\n')
             .map(|mark| if mark.contains("tick") { &mark[20..24] } else { "barrier" })
@@ -176,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_barrier_counts_the_lines_of_its_epoch() {
-        let mut marker = Marker::new(0, 1_000, Some(100));
+        let mut marker = marker(0, 1_000, Some(100));
         marker.open(&mut Vec::new());
         let marks = text(|out| {
             marker.advance(100, 7, out);

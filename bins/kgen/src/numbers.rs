@@ -2,9 +2,14 @@
 
 use crate::draw::Draws;
 use crate::form::{Cell, Column, Form, Frame};
+use crate::part::Rows;
 
 /// Up to this bound every row stands ready-made in a table.
 const TABLE_MAX: u64 = 1_000;
+/// A row of the table has at most so many bytes.
+const CELL_BYTES: usize = 16;
+/// Rows are put together in pieces of so many bytes.
+const PIECE_BYTES: usize = 1_024;
 
 /// The rows of the profile `numbers`.
 #[derive(Debug)]
@@ -13,7 +18,7 @@ pub struct Numbers {
     frame: Frame,
     below: u64,
     /// The row of each number, when there are few.
-    table: Vec<Cell<16>>,
+    table: Vec<Cell<CELL_BYTES>>,
 }
 
 impl Numbers {
@@ -48,6 +53,26 @@ impl Numbers {
         }
     }
 
+    /// Appends `rows`, which show no time, as [`Numbers::write`] does each: faster, as they are put
+    /// together in a place of fixed size.
+    pub fn write_all(&mut self, rows: Rows, out: &mut Vec<u8>) {
+        if self.table.len() as u64 != self.below {
+            rows.for_each(|row| self.write(row, 0, out));
+            return;
+        }
+        let (mut piece, mut filled) = ([0; PIECE_BYTES], 0);
+        for row in rows {
+            let [mut draw] = self.draws.of_row(row);
+            let cell = &self.table[draw.index(self.table.len())];
+            if filled > PIECE_BYTES - CELL_BYTES {
+                out.extend_from_slice(&piece[..filled]);
+                filled = 0;
+            }
+            filled += cell.put(&mut piece[filled..]);
+        }
+        out.extend_from_slice(&piece[..filled]);
+    }
+
     fn write_number(&self, number: u64, out: &mut Vec<u8>) {
         out.extend_from_slice(self.frame.before(0).as_bytes());
         out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
@@ -80,6 +105,17 @@ mod tests {
         assert_uniform("below 1000", &counts(1_000, 1_000));
         assert_uniform("below 2^62", &counts(1 << 62, 64));
         assert_eq!(counts(1, 1), [200_000]);
+    }
+
+    #[test]
+    fn many_rows_at_once_are_the_same_rows() {
+        for (form, below) in [(Form::Text, 10), (Form::Json, 1_000), (Form::Text, 100_000)] {
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            let mut numbers = Numbers::new(3, form, false, below);
+            (7..2_000).step_by(3).for_each(|row| numbers.write(row, 0, &mut first));
+            numbers.write_all(Rows { start: 7, end: 2_000, step: 3 }, &mut second);
+            assert_eq!(String::from_utf8(first), String::from_utf8(second));
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use crate::draw::Draws;
 use crate::form::{Cell, Column, Form, Frame};
+use crate::keys::Keys;
 
 const PAGES: usize = 100;
 const CLICKS: usize = 5;
@@ -25,6 +26,8 @@ const COLUMNS: [Column; 4] = [
 pub struct Pages {
     draws: Draws<1>,
     frame: Frame,
+    /// Which page, when not all of 100 are alike.
+    keys: Option<Keys>,
     /// A page and what stands around it.
     names: Vec<Cell<32>>,
     /// Clicks, then the minutes up to the decimal point.
@@ -34,9 +37,9 @@ pub struct Pages {
 }
 
 impl Pages {
-    /// The rows of `seed`.
+    /// The rows of `seed`, whose pages are `keys` where there are any.
     #[must_use]
-    pub fn new(seed: u64, form: Form, timed: bool) -> Pages {
+    pub fn new(seed: u64, form: Form, timed: bool, keys: Option<Keys>) -> Pages {
         let frame = Frame::new(form, "|", timed, &COLUMNS);
         let before = |at| frame.before(at);
         let page = |page| format!("{}page{}{}", before(0), page + 1, before(1));
@@ -44,6 +47,7 @@ impl Pages {
         let liking = |liked: usize| format!("{}{}{}", before(3), LIKED[liked], before(4));
         Pages {
             draws: Draws::new(seed, 0),
+            keys,
             names: Cell::table(PAGES, page),
             visits: Cell::table(CLICKS * MINUTES, visit),
             likings: Cell::table(LIKED.len(), liking),
@@ -62,11 +66,23 @@ impl Pages {
     pub fn write(&mut self, row: u64, ms: i64, out: &mut Vec<u8>) {
         let [mut draw] = self.draws.of_row(row);
         self.frame.write_time(ms, out);
-        self.names[draw.index(PAGES)].write(out);
+        // Drawn even when a key is, so that the rest of the row is the same.
+        let page = draw.index(PAGES);
+        match &mut self.keys {
+            None => self.names[page].write(out),
+            Some(keys) => write_page(keys.of_row(row), &self.frame, out),
+        }
         self.visits[draw.index(CLICKS * MINUTES)].write(out);
         write_decimals(draw.below(FRACTIONS), out);
         self.likings[draw.index(LIKED.len())].write(out);
     }
+}
+
+fn write_page(page: u64, frame: &Frame, out: &mut Vec<u8>) {
+    out.extend_from_slice(frame.before(0).as_bytes());
+    out.extend_from_slice(b"page");
+    out.extend_from_slice(itoa::Buffer::new().format(page).as_bytes());
+    out.extend_from_slice(frame.before(1).as_bytes());
 }
 
 fn write_decimals(fraction: u64, out: &mut Vec<u8>) {
@@ -84,7 +100,7 @@ mod tests {
     const ROWS: u64 = 300_000;
 
     fn text(seed: u64, rows: impl Iterator<Item = u64>) -> String {
-        let mut pages = Pages::new(seed, Form::Text, false);
+        let mut pages = Pages::new(seed, Form::Text, false, None);
         let mut out = Vec::new();
         rows.for_each(|row| pages.write(row, 0, &mut out));
         String::from_utf8(out).expect("ASCII")
@@ -135,10 +151,10 @@ mod tests {
     #[test]
     fn every_form_has_room_in_the_cells() {
         for (form, timed) in [(Form::Text, true), (Form::Csv, true), (Form::Json, false)] {
-            let _ = Pages::new(1, form, timed);
+            let _ = Pages::new(1, form, timed, None);
         }
         let mut out = Vec::new();
-        Pages::new(1, Form::Json, true).write(0, 5, &mut out);
+        Pages::new(1, Form::Json, true, None).write(0, 5, &mut out);
         let row = String::from_utf8(out).expect("ASCII");
         let start = "{\"ms\":5,\"page\":\"page39\",\"clicks\":1,\"stay\":3.7235330,\"liked\":1}\n";
         assert_eq!(row, start);

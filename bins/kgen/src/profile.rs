@@ -2,11 +2,16 @@
 
 use std::str::FromStr;
 
+use crate::fleet::Fleet;
 use crate::form::{Form, Frame};
 use crate::host::{Host, Meter};
+use crate::keys::Keys;
 use crate::logs::{ErrorShare, Layout, Logs};
 use crate::numbers::Numbers;
 use crate::pages::Pages;
+use crate::part::Rows;
+use crate::table::Table;
+use crate::typed::Typed;
 use crate::visits::FraudShare;
 use crate::withdrawals::Withdrawals;
 
@@ -23,11 +28,18 @@ pub enum Kind {
     Withdrawals,
     /// This machine, measured.
     Host,
+    /// Many machines, simulated.
+    Fleet,
+    /// Columns of one's own.
+    Rows,
+    /// Lines from stdin.
+    Stdin,
 }
 
 impl Kind {
     /// What the profiles are called.
-    pub const NAMES: [&str; 5] = ["pages", "numbers", "logs", "withdrawals", "host"];
+    pub const NAMES: [&str; 8] =
+        ["pages", "numbers", "logs", "withdrawals", "host", "fleet", "rows", "stdin"];
 }
 
 impl FromStr for Kind {
@@ -40,17 +52,21 @@ impl FromStr for Kind {
             "logs" => Ok(Kind::Logs),
             "withdrawals" => Ok(Kind::Withdrawals),
             "host" => Ok(Kind::Host),
+            "fleet" => Ok(Kind::Fleet),
+            "rows" => Ok(Kind::Rows),
+            "stdin" => Ok(Kind::Stdin),
             _ => Err("no such profile".to_owned()),
         }
     }
 }
 
 /// A source of rows. Row `N` hangs on the seed, `N` and its time only, so that rows can be made
-/// in any order; but those of [`Profile::Host`] are measured.
+/// in any order; but those of [`Profile::Host`] are measured, and those of
+/// [`Profile::Typed`] come in.
 #[derive(Debug)]
 pub enum Profile {
     /// Visits to pages.
-    Pages(Pages),
+    Pages(Box<Pages>),
     /// Random integers.
     Numbers(Numbers),
     /// Log lines.
@@ -59,13 +75,19 @@ pub enum Profile {
     Withdrawals(Box<Withdrawals>),
     /// A machine.
     Host(Host),
+    /// Many machines, simulated.
+    Fleet(Box<Fleet>),
+    /// Columns of one's own.
+    Table(Box<Table>),
+    /// Lines that come in.
+    Typed(Typed),
 }
 
 impl Profile {
-    /// Visits to pages, each after its time when `timed`.
+    /// Visits to pages, each after its time when `timed`; by `keys`, or else to 100 alike.
     #[must_use]
-    pub fn pages(seed: u64, form: Form, timed: bool) -> Profile {
-        Profile::Pages(Pages::new(seed, form, timed))
+    pub fn pages(seed: u64, form: Form, timed: bool, keys: Option<Keys>) -> Profile {
+        Profile::Pages(Box::new(Pages::new(seed, form, timed, keys)))
     }
 
     /// Integers from 0 to `below` − 1, each after its time when `timed`.
@@ -105,7 +127,24 @@ impl Profile {
             Profile::Logs(logs) => logs.frame(),
             Profile::Withdrawals(withdrawals) => withdrawals.frame(),
             Profile::Host(host) => host.frame(),
+            Profile::Fleet(fleet) => fleet.frame(),
+            Profile::Table(table) => table.frame(),
+            Profile::Typed(typed) => typed.frame(),
         }
+    }
+
+    /// The key of `line`, the row that was written last, without its newline: the page, the
+    /// service, the card, the host, or the first column of one's own.
+    #[must_use]
+    pub fn key<'a>(&'a self, line: &'a [u8]) -> Option<&'a [u8]> {
+        let at = match self {
+            Profile::Table(table) => return Some(table.key(line)),
+            Profile::Numbers(_) | Profile::Typed(_) => return None,
+            Profile::Logs(logs) if !logs.has_services() => return None,
+            Profile::Logs(_) => 2,
+            _ => 0,
+        };
+        self.frame().value(at, line)
     }
 
     /// Appends `row`, a line, which has the time `ms`.
@@ -117,6 +156,30 @@ impl Profile {
             Profile::Logs(logs) => logs.write(row, ms, out),
             Profile::Withdrawals(withdrawals) => withdrawals.write(row, ms, out),
             Profile::Host(host) => host.write(ms, out),
+            Profile::Fleet(fleet) => fleet.write(row, ms, out),
+            Profile::Table(table) => table.write(row, ms, out),
+            Profile::Typed(typed) => typed.write(ms, out),
+        }
+    }
+    /// Whether no row shows a time.
+    #[must_use]
+    pub fn is_timeless(&self) -> bool {
+        matches!(self, Profile::Pages(_) | Profile::Numbers(_)) && !self.frame().has_time()
+    }
+
+    /// Appends `rows`, as [`Profile::write`] does each, with times by `ms`: faster, as it looks
+    /// once what to do for many.
+    pub fn write_all(&mut self, rows: Rows, ms: impl Fn(u64) -> i64, out: &mut Vec<u8>) {
+        let timeless = self.is_timeless();
+        match self {
+            Profile::Pages(pages) => rows.for_each(|row| pages.write(row, ms(row), out)),
+            Profile::Numbers(numbers) if timeless => numbers.write_all(rows, out),
+            Profile::Numbers(numbers) => rows.for_each(|row| numbers.write(row, ms(row), out)),
+            Profile::Logs(logs) => rows.for_each(|row| logs.write(row, ms(row), out)),
+            Profile::Withdrawals(withdrawals) => {
+                rows.for_each(|row| withdrawals.write(row, ms(row), out));
+            }
+            _ => rows.for_each(|row| self.write(row, ms(row), out)),
         }
     }
 }

@@ -11,6 +11,7 @@ use pipe::rate::Rate;
 use pipe::units::{self, Span};
 
 use crate::draw::Draws;
+use crate::part::{Part, Rows, Shard};
 
 /// Rows that are due at once are handed out in pieces of so many, between which the program looks
 /// at the clock and for signals.
@@ -24,9 +25,11 @@ const SIZES_STREAM: u64 = 1;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// These rows, perhaps none, and then to ask again.
-    Rows(Range<u64>),
+    Rows(Rows),
     /// To wait until this time.
     Wait(Duration),
+    /// To wait for the next row to come in.
+    Input,
     /// Nothing any more.
     End,
 }
@@ -58,24 +61,51 @@ impl Law {
             Law::Bursts(bursts) => bursts.span_ms(more),
         }
     }
+
+    /// Goes on to `row`, as if all rows before it had been handed out, and says when it is due.
+    fn turn_to(&mut self, row: u64) -> Duration {
+        match self {
+            Law::Clock | Law::Steps(_) => Duration::ZERO,
+            Law::Rate(rate) => rate.due(row),
+            Law::Bursts(bursts) => bursts.turn_to(row),
+        }
+    }
 }
 
 /// The rows of a run, one after the other.
 #[derive(Debug)]
 pub struct Schedule {
     law: Law,
+    shard: Shard,
     next: u64,
-    /// How many rows there are.
-    count: u64,
-    /// The latest time that was asked about.
+    /// The row behind the last one.
+    end: u64,
+    /// Rows before this one are there to be taken.
+    ready: u64,
+    /// When the first row of the part is due in the whole stream, which is when this run starts.
+    base: Duration,
+    /// The latest time that was asked about, in the whole stream.
     now: Duration,
+    /// How far behind their time rows were handed out, at most.
+    slip: Duration,
 }
 
 impl Schedule {
-    /// A schedule of `count` rows by a law.
+    /// A schedule of a part of a stream by a law.
     #[must_use]
-    pub fn new(law: Law, count: u64) -> Schedule {
-        Schedule { law, next: 0, count, now: Duration::ZERO }
+    pub fn new(mut law: Law, part: Part) -> Schedule {
+        let base = law.turn_to(part.first);
+        let end = part.end();
+        Schedule {
+            law,
+            shard: part.shard,
+            next: part.shard.first_from(part.first).min(end),
+            end,
+            ready: u64::MAX,
+            base,
+            now: base,
+            slip: Duration::ZERO,
+        }
     }
 
     /// Whether the times of rows follow the clock, and not the seed and the options alone.
@@ -84,11 +114,53 @@ impl Schedule {
         matches!(self.law, Law::Clock)
     }
 
-    /// What is to be done when `now` has passed since the start.
+    /// Whether rows wait until they are due.
+    #[must_use]
+    pub fn is_paced(&self) -> bool {
+        match &self.law {
+            Law::Clock | Law::Steps(_) => false,
+            Law::Rate(_) => true,
+            Law::Bursts(bursts) => bursts.step_ms.is_none(),
+        }
+    }
+
+    /// From the start of the whole stream to that of this part.
+    #[must_use]
+    pub fn base(&self) -> Duration {
+        self.base
+    }
+
+    /// The row that comes next.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// Rows come in from outside, and those before `row` are there.
+    pub fn ready(&mut self, row: u64) {
+        self.ready = row;
+    }
+
+    /// No row comes in after those that are there.
+    pub fn close(&mut self) {
+        self.end = self.end.min(self.ready);
+        self.next = self.next.min(self.end);
+    }
+
+    /// How far behind its time a row was handed out, at most, since this was asked last.
+    pub fn slip(&mut self) -> Duration {
+        std::mem::take(&mut self.slip)
+    }
+
+    /// What is to be done when `now` has passed since the start of this part.
     pub fn due(&mut self, now: Duration) -> Due {
+        let now = now.saturating_add(self.base);
         self.now = now;
-        if self.next == self.count {
+        if self.next == self.end {
             return Due::End;
+        }
+        if self.next >= self.ready {
+            return Due::Input;
         }
         let end = match &mut self.law {
             Law::Clock | Law::Steps(_) => u64::MAX,
@@ -97,18 +169,39 @@ impl Schedule {
             Law::Rate(_) => self.next,
             Law::Bursts(bursts) => bursts.open(self.next, now),
         };
-        let end = end.min(self.count).min(self.next.saturating_add(PIECE_ROWS));
+        let piece = PIECE_ROWS.saturating_mul(self.shard.count);
+        let end = end.min(self.end).min(self.ready).min(self.next.saturating_add(piece));
         match &self.law {
-            Law::Rate(rate) if end <= self.next => Due::Wait(rate.due(self.next)),
+            Law::Rate(rate) if end <= self.next => self.wait(rate.due(self.next)),
             Law::Bursts(bursts) if end <= self.next && !bursts.is_due(now) => {
-                Due::Wait(bursts.due())
+                self.wait(bursts.due())
             }
-            _ => {
-                let start = self.next;
-                self.next = end.max(start);
-                Due::Rows(start..self.next)
-            }
+            _ => Due::Rows(self.take(end)),
         }
+    }
+
+    fn wait(&self, until: Duration) -> Due {
+        Due::Wait(until.saturating_sub(self.base))
+    }
+
+    /// Takes the rows up to `end`.
+    fn take(&mut self, end: u64) -> Rows {
+        let rows = Rows { start: self.next, end: end.max(self.next), step: self.shard.count };
+        if end > self.next {
+            self.note_slip();
+            self.next = self.shard.first_from(end).min(self.end);
+        }
+        rows
+    }
+
+    /// Notes how late the row is that comes next, of those that have a time to be handed out at.
+    fn note_slip(&mut self) {
+        let due = match &self.law {
+            Law::Rate(rate) => rate.due(self.next),
+            Law::Bursts(bursts) if bursts.step_ms.is_none() => bursts.opened_due(),
+            _ => return,
+        };
+        self.slip = self.slip.max(self.now.saturating_sub(due));
     }
 
     /// The time of `row` in milliseconds, which is one that [`Schedule::due`] just handed out or
@@ -166,13 +259,32 @@ impl Bursts {
     /// The end of the rows that are due, of which `next` is the first: those of the last burst,
     /// or else those of the next one when its time has come.
     fn open(&mut self, next: u64, now: Duration) -> u64 {
-        if next == self.rows.end && self.is_due(now) {
-            let [mut draw] = self.draws.of_row(self.opened);
-            let more = draw.below((self.sizes.to - self.sizes.from).saturating_add(1));
-            self.rows = next..next.saturating_add(self.sizes.from + more);
-            self.opened += 1;
+        if next >= self.rows.end && self.is_due(now) {
+            self.open_next();
         }
         self.rows.end
+    }
+
+    fn open_next(&mut self) {
+        let [mut draw] = self.draws.of_row(self.opened);
+        let more = draw.below((self.sizes.to - self.sizes.from).saturating_add(1));
+        let start = self.rows.end;
+        self.rows = start..start.saturating_add(self.sizes.from + more);
+        self.opened += 1;
+    }
+
+    /// Opens the bursts up to that of `row`, and says when that one is due. Those of one size are
+    /// counted; others are drawn one after the other, as only that tells where one starts.
+    fn turn_to(&mut self, row: u64) -> Duration {
+        if self.sizes.from == self.sizes.to {
+            self.opened = row / self.sizes.to;
+            self.rows = self.opened * self.sizes.to..self.opened * self.sizes.to;
+            return self.due();
+        }
+        while self.rows.end <= row && row > 0 {
+            self.open_next();
+        }
+        if row > 0 { self.opened_due() } else { Duration::ZERO }
     }
 
     fn span_ms(&self, more: u64) -> i64 {
@@ -191,6 +303,11 @@ impl Bursts {
     /// When the next burst is due.
     fn due(&self) -> Duration {
         Duration::from_millis(times(self.every_ms, self.opened).unsigned_abs())
+    }
+
+    /// When the last one that was opened was due.
+    fn opened_due(&self) -> Duration {
+        Duration::from_millis(times(self.every_ms, self.opened.saturating_sub(1)).unsigned_abs())
     }
 
     fn is_due(&self, now: Duration) -> bool {
@@ -220,6 +337,10 @@ pub fn millis(time: Duration) -> i64 {
 mod tests {
     use super::*;
 
+    fn rows(start: u64, end: u64) -> Due {
+        Due::Rows(Rows { start, end, step: 1 })
+    }
+
     fn at_ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
     }
@@ -233,26 +354,27 @@ mod tests {
 
     #[test]
     fn unpaced_rows_come_in_pieces_until_there_are_enough() {
-        let mut schedule = Schedule::new(Law::Steps(250), PIECE_ROWS + 1);
-        assert_eq!(schedule.due(Duration::ZERO), Due::Rows(0..PIECE_ROWS));
-        assert_eq!(schedule.due(Duration::ZERO), Due::Rows(PIECE_ROWS..PIECE_ROWS + 1));
+        let mut schedule = Schedule::new(Law::Steps(250), Part::head(PIECE_ROWS + 1));
+        assert_eq!(schedule.due(Duration::ZERO), rows(0, PIECE_ROWS));
+        assert_eq!(schedule.due(Duration::ZERO), rows(PIECE_ROWS, PIECE_ROWS + 1));
         assert_eq!(schedule.due(Duration::ZERO), Due::End);
         assert_eq!(schedule.ms(3), 750);
     }
 
     #[test]
     fn a_rate_waits_for_the_next_row_and_catches_up() {
-        let mut schedule = Schedule::new(Law::Rate(Rate::new(10.0).expect("a rate")), 100);
-        assert_eq!(schedule.due(at_ms(0)), Due::Rows(0..1));
+        let mut schedule =
+            Schedule::new(Law::Rate(Rate::new(10.0).expect("a rate")), Part::head(100));
+        assert_eq!(schedule.due(at_ms(0)), rows(0, 1));
         assert_eq!(schedule.due(at_ms(0)), Due::Wait(at_ms(100)));
-        assert_eq!(schedule.due(at_ms(1_050)), Due::Rows(1..11));
+        assert_eq!(schedule.due(at_ms(1_050)), rows(1, 11));
         assert_eq!(schedule.due(at_ms(1_050)), Due::Wait(at_ms(1_100)));
         assert_eq!((schedule.ms(10), schedule.ms(11)), (1_000, 1_100));
     }
 
     #[test]
     fn without_a_pace_the_time_is_the_clocks() {
-        let mut schedule = Schedule::new(Law::Clock, 10_000);
+        let mut schedule = Schedule::new(Law::Clock, Part::head(10_000));
         schedule.due(at_ms(5));
         assert_eq!(schedule.ms(0), 5);
         schedule.due(at_ms(7));
@@ -261,19 +383,19 @@ mod tests {
 
     #[test]
     fn bursts_keep_their_schedule_however_late_they_are_asked_for() {
-        let mut schedule = Schedule::new(bursts("3", "5s", None), u64::MAX);
-        assert_eq!(schedule.due(at_ms(20)), Due::Rows(0..3));
+        let mut schedule = Schedule::new(bursts("3", "5s", None), Part::head(u64::MAX));
+        assert_eq!(schedule.due(at_ms(20)), rows(0, 3));
         assert_eq!(schedule.due(at_ms(30)), Due::Wait(at_ms(5_000)));
-        assert_eq!(schedule.due(at_ms(10_400)), Due::Rows(3..6));
+        assert_eq!(schedule.due(at_ms(10_400)), rows(3, 6));
         assert_eq!(schedule.ms(5), 5_000);
-        assert_eq!(schedule.due(at_ms(10_400)), Due::Rows(6..9));
+        assert_eq!(schedule.due(at_ms(10_400)), rows(6, 9));
         assert_eq!((schedule.ms(6), schedule.ms(9)), (10_000, 15_000));
         assert_eq!(schedule.due(at_ms(10_400)), Due::Wait(at_ms(15_000)));
     }
 
     #[test]
     fn bursts_take_every_size_from_one_end_to_the_other() {
-        let mut schedule = Schedule::new(bursts("0..4", "1s", None), u64::MAX);
+        let mut schedule = Schedule::new(bursts("0..4", "1s", None), Part::head(u64::MAX));
         let mut counts = [0; 5];
         for burst in 0..10_000 {
             match schedule.due(at_ms(burst * 1_000)) {
@@ -289,18 +411,18 @@ mod tests {
 
     #[test]
     fn the_last_burst_is_cut_at_the_count() {
-        let mut schedule = Schedule::new(bursts("3", "5s", None), 4);
-        assert_eq!(schedule.due(at_ms(5_000)), Due::Rows(0..3));
-        assert_eq!(schedule.due(at_ms(5_000)), Due::Rows(3..4));
+        let mut schedule = Schedule::new(bursts("3", "5s", None), Part::head(4));
+        assert_eq!(schedule.due(at_ms(5_000)), rows(0, 3));
+        assert_eq!(schedule.due(at_ms(5_000)), rows(3, 4));
         assert_eq!(schedule.due(at_ms(5_000)), Due::End);
     }
 
     #[test]
     fn simulated_bursts_do_not_wait() {
-        let mut schedule = Schedule::new(bursts("2", "5s", Some("10ms")), 4);
-        assert_eq!(schedule.due(at_ms(0)), Due::Rows(0..2));
+        let mut schedule = Schedule::new(bursts("2", "5s", Some("10ms")), Part::head(4));
+        assert_eq!(schedule.due(at_ms(0)), rows(0, 2));
         assert_eq!((schedule.ms(0), schedule.ms(1)), (0, 10));
-        assert_eq!(schedule.due(at_ms(0)), Due::Rows(2..4));
+        assert_eq!(schedule.due(at_ms(0)), rows(2, 4));
         assert_eq!((schedule.ms(2), schedule.ms(3)), (5_000, 5_010));
     }
 
@@ -321,7 +443,7 @@ mod tests {
         assert_eq!(bursts("2", "5s", None).span_ms(15), 40_000);
         assert_eq!(bursts("20", "5s", Some("100ms")).span_ms(15), 6_900);
         assert_eq!(bursts("0..9", "5s", None).span_ms(15), 750_000);
-        let mut schedule = Schedule::new(bursts("0..1", "1s", None), 200_000);
+        let mut schedule = Schedule::new(bursts("0..1", "1s", None), Part::head(200_000));
         let mut times = Vec::new();
         while let Due::Rows(rows) = schedule.due(at_ms(u64::MAX / 2)) {
             times.extend(rows.map(|row| schedule.ms(row)));
@@ -332,9 +454,10 @@ mod tests {
 
     #[test]
     fn times_beyond_all_reason_do_not_wrap() {
-        let schedule = Schedule::new(Law::Steps(i64::MAX), u64::MAX);
+        let schedule = Schedule::new(Law::Steps(i64::MAX), Part::head(u64::MAX));
         assert_eq!(schedule.ms(u64::MAX), i64::MAX);
-        let schedule = Schedule::new(Law::Rate(Rate::new(1e-300).expect("a rate")), u64::MAX);
+        let schedule =
+            Schedule::new(Law::Rate(Rate::new(1e-300).expect("a rate")), Part::head(u64::MAX));
         assert_eq!(schedule.ms(1), i64::MAX);
     }
 }

@@ -14,6 +14,7 @@ pub struct Stats {
     given: u64,
     last: (u64, u64),
     since: Duration,
+    slip: Option<Duration>,
 }
 
 #[derive(Debug, Serialize)]
@@ -28,6 +29,8 @@ struct Line {
     out_rate: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     lag: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slip_ms: Option<u64>,
 }
 
 impl Stats {
@@ -35,7 +38,7 @@ impl Stats {
     #[must_use]
     pub fn new(tool: &'static str, every: Duration) -> Stats {
         let (last, since) = ((0, 0), Duration::ZERO);
-        Stats { tool, every, due: every, taken: 0, given: 0, last, since }
+        Stats { tool, every, due: every, taken: 0, given: 0, last, since, slip: None }
     }
 
     /// Counts records that came.
@@ -50,6 +53,16 @@ impl Stats {
         self.given += records;
     }
 
+    /// So many records came and went in all, for those who count them elsewhere.
+    pub fn set(&mut self, taken: u64, given: u64) {
+        (self.taken, self.given) = (taken, given);
+    }
+
+    /// Says with the next line how far a record was behind its schedule, at most, since the last.
+    pub fn slipped(&mut self, slip: Duration) {
+        self.slip = Some(slip);
+    }
+
     /// How long until a line is due, when `elapsed` has passed since the start.
     #[must_use]
     pub fn wait(&self, elapsed: Duration) -> Duration {
@@ -61,14 +74,16 @@ impl Stats {
     pub fn line(&mut self, elapsed: Duration, lag: Option<u64>) -> String {
         let seconds = elapsed.saturating_sub(self.since).as_secs_f64().max(1e-3);
         let rate = |now: u64, last: u64| (float(now - last) / seconds * 10.0).round() / 10.0;
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let line = Line {
             tool: self.tool,
-            ms: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            ms: ms(elapsed),
             taken: self.taken,
             given: self.given,
             in_rate: rate(self.taken, self.last.0),
             out_rate: rate(self.given, self.last.1),
             lag,
+            slip_ms: self.slip.take().map(ms),
         };
         self.last = (self.taken, self.given);
         self.since = elapsed;
@@ -99,6 +114,15 @@ mod tests {
         stats.taken(10);
         let last = stats.line(Duration::from_secs(3), Some(7));
         assert!(last.ends_with("\"in_rate\":5.0,\"out_rate\":0.0,\"lag\":7}"), "{last}");
+    }
+
+    #[test]
+    fn a_slip_is_said_once() {
+        let mut stats = Stats::new("kgen", Duration::from_secs(1));
+        stats.slipped(Duration::from_micros(2_500));
+        let line = stats.line(Duration::from_secs(1), None);
+        assert!(line.ends_with("\"out_rate\":0.0,\"slip_ms\":2}"), "{line}");
+        assert!(!stats.line(Duration::from_secs(2), None).contains("slip"));
     }
 
     #[test]
