@@ -1,0 +1,389 @@
+//! Exactly once, whatever dies: pipes on a real Kafka whose programs and brokers are killed and
+//! stopped at random, and whose results are then those of a calm day.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use kpipe_tests::kafka::Kafka;
+use kpipe_tests::live::Live;
+use kpipe_tests::run::Run;
+use kpipe_tests::wait;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rustix::process::{Signal, kill_process};
+
+#[path = "storm/copy.rs"]
+mod copy;
+#[path = "storm/lines.rs"]
+mod lines;
+#[path = "storm/outcome.rs"]
+mod outcome;
+#[path = "storm/variant.rs"]
+mod variant;
+#[path = "storm/weather.rs"]
+mod weather;
+
+use copy::Copy;
+use lines::Line;
+use variant::Variant;
+use weather::{Dice, Event};
+
+/// Where `make storm` may say another seed, and which pipes.
+const SEED_VARIABLE: &str = "KPIPE_STORM_SEED";
+const PIPES_VARIABLE: &str = "KPIPE_STORM_PIPES";
+
+/// How bad it gets.
+struct Severity {
+    brokers: u32,
+    lines: u64,
+    keys: u64,
+    /// Lines a second.
+    rate: u64,
+    /// Rounds of events for each pipe.
+    rounds: usize,
+    /// How often a broker is killed.
+    outages: u64,
+    /// The pipes; all, when there are none.
+    pipes: &'static [&'static str],
+}
+
+/// What happened to a pipe.
+#[derive(Debug, Default)]
+struct Damage {
+    kills: usize,
+    stops: usize,
+    guests: usize,
+}
+
+/// A pipe in a storm.
+struct Scene<'a> {
+    kafka: &'a Kafka,
+    variant: &'a Variant,
+    log: PathBuf,
+    damage: Mutex<Damage>,
+}
+
+impl Scene<'_> {
+    /// The pipe, whose kcons has `args`, as a copy of this name.
+    fn pipe(&self, instance: &str, args: &str) -> String {
+        let Variant { name, middle, by, columns, letters, .. } = self.variant;
+        let form = if columns.is_empty() {
+            format!("--names {} --key-field key", lines::NAMES)
+        } else {
+            format!("--key-field {by}")
+        };
+        let letters =
+            if *letters { format!("--dead-letter topic:dead-{name}") } else { String::new() };
+        format!(
+            "kcons -t in -g {name} --instance {instance} --epoch 200ms -o beginning -q {args} | \
+             {middle} | ksink -t out-{name} -q {form} {letters}"
+        )
+    }
+
+    fn copy(&self, instance: &str) -> Copy {
+        Copy::start(&self.pipe(instance, ""), self.kafka.address(), &self.log)
+    }
+
+    /// Goes through all of `events` with a copy, and with a second one when there is one.
+    fn endure(&self, events: &[(Duration, Event)]) -> Copy {
+        let host = self.copy("a");
+        let mut guest = None;
+        for (gap, event) in events {
+            wait::pass(*gap);
+            let hit = if guest.is_some() && gap.subsec_millis() % 2 == 0 { &guest } else { &None };
+            let hit = hit.as_ref().unwrap_or(&host);
+            match event {
+                Event::Kill(place) => self.kill(hit, Some(*place)),
+                Event::KillAll => self.kill(hit, None),
+                Event::Stop(place, time) => self.stop(hit, *place, *time),
+                Event::Come => {
+                    self.damage.lock().expect("a count").guests += 1;
+                    guest = Some(self.copy("b"));
+                }
+                Event::Go => guest.take().into_iter().for_each(Copy::end),
+                Event::Perish => drop(guest.take()),
+            }
+            for copy in [Some(&host), guest.as_ref()].into_iter().flatten() {
+                assert!(copy.goes_on(), "{}: {}", self.variant.name, copy::said(&self.log));
+            }
+        }
+        host
+    }
+
+    fn kill(&self, copy: &Copy, place: Option<usize>) {
+        let programs = copy.programs();
+        let at = place.map(|place| place.min(programs.len().saturating_sub(1)));
+        let hit =
+            programs.iter().enumerate().filter(|(number, _)| at.is_none_or(|at| at == *number));
+        for (_, (id, _)) in hit {
+            if kill_process(*id, Signal::KILL).is_ok() {
+                self.damage.lock().expect("a count").kills += 1;
+            }
+        }
+    }
+
+    fn stop(&self, copy: &Copy, place: usize, time: Duration) {
+        let programs = copy.programs();
+        let Some((id, _)) = programs.get(place.min(programs.len().saturating_sub(1))) else {
+            return;
+        };
+        if kill_process(*id, Signal::STOP).is_ok() {
+            self.damage.lock().expect("a count").stops += 1;
+            wait::pass(time);
+            let _ = kill_process(*id, Signal::CONT);
+        }
+    }
+
+    /// Waits until all that is in the topic is committed.
+    fn until_quiet(&self) {
+        let consumer = self.consumer();
+        let mut list = rdkafka::TopicPartitionList::new();
+        list.add_partition_range("in", 0, 2);
+        let deadline = std::time::Instant::now() + 2 * wait::LONG;
+        loop {
+            let stored = consumer.committed_offsets(list.clone(), wait::LONG);
+            let behind = stored.map_or(1, |stored| {
+                let ends = stored.elements().into_iter().map(|one| {
+                    let marks = consumer.fetch_watermarks("in", one.partition(), wait::LONG);
+                    marks.map_or(1, |marks| marks.1 - one.offset().to_raw().unwrap_or(0).max(0))
+                });
+                ends.sum()
+            });
+            if behind == 0 {
+                return;
+            }
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{}: {behind} lines are not committed: {}",
+                self.variant.name,
+                copy::said(&self.log)
+            );
+            wait::pass(Duration::from_millis(50));
+        }
+    }
+
+    fn consumer(&self) -> BaseConsumer {
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.kafka.address()).set("group.id", self.variant.name);
+        config.create().expect("a consumer")
+    }
+
+    /// Waits until the group has no member: a static one stays until its session ends.
+    fn until_empty(&self) {
+        let consumer = self.consumer();
+        wait::until("the group is empty", || {
+            let groups = consumer.fetch_group_list(Some(self.variant.name), wait::LONG);
+            groups.is_ok_and(|all| all.groups().iter().all(|one| one.members().is_empty()))
+        });
+    }
+
+    /// Ends `host` in the quiet, and has what it left open written by a last run.
+    fn end(&self, host: Copy) {
+        self.until_quiet();
+        host.end();
+        self.until_empty();
+        let run = Run::shell(&self.pipe("a", "-e")).env("KPIPE_BROKERS", self.kafka.address());
+        let ended = run.end();
+        assert_eq!(ended.code(), Some(0), "{}: {}", self.variant.name, ended.stderr);
+    }
+
+    /// What a topic has, read with `args`.
+    fn topic(&self, name: &str, args: &[&str]) -> String {
+        let run = Run::of("kcons").args(["-b", self.kafka.address(), "-t", name, "-e", "-q"]);
+        run.args(["--from-beginning"]).args(args).end().done().text().to_owned()
+    }
+
+    /// What is wrong with what came out.
+    fn faults(&self, truth: &[Line]) -> Vec<String> {
+        let variant = self.variant;
+        let rows = self.topic(&format!("out-{}", variant.name), &[]);
+        let mut faults = outcome::faults(variant, &rows, &(variant.truth)(truth));
+        if variant.letters {
+            let letters = self.topic(&format!("dead-{}", variant.name), &[]);
+            let mut letters: Vec<_> = letters.lines().map(ToOwned::to_owned).collect();
+            letters.sort();
+            let want = lines::letters(truth);
+            if letters != want {
+                let (got, want) = (letters.len(), want.len());
+                faults.push(format!("{}: {got} dead letters and not {want}", variant.name));
+            }
+        }
+        faults
+    }
+
+    /// Puts what came out into a file, each row behind its time and partition.
+    fn keep(&self) {
+        let rows = self.topic(&format!("out-{}", self.variant.name), &["-f", "%T %p %s\n"]);
+        fs::write(self.log.with_extension("rows"), rows).expect("a file");
+    }
+
+    /// What happened, for people.
+    fn report(&self) -> String {
+        let out = format!("out-{}", self.variant.name);
+        let rows = self.topic(&out, &[]).lines().count();
+        let all = self.topic(&out, &["--isolation-level", "read_uncommitted"]).lines().count();
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        let starts = said.lines().filter(|line| line.contains("starting again")).count();
+        let Damage { kills, stops, guests } = &*self.damage.lock().expect("a count");
+        format!(
+            "{:8} {kills} kills, {stops} stops, {guests} guests, {starts} new starts, {rows} rows, \
+             {} undone",
+            self.variant.name,
+            all - rows
+        )
+    }
+}
+
+/// Kills brokers and starts them again, while lines come for about `time`.
+fn outages(kafka: &Kafka, severity: &Severity, time: Duration, mut dice: Dice) {
+    for _ in 0..severity.outages {
+        wait::pass(time / u32::try_from(severity.outages + 1).expect("a few"));
+        let number = u32::try_from(dice.below(severity.brokers.into())).expect("a few");
+        kafka.kill(number);
+        kafka.start_again(number);
+        if severity.brokers > 1 {
+            let mut election = kafka.tool("LeaderElectionCommand");
+            election.args(["--election-type", "preferred", "--all-topic-partitions"]);
+            assert!(election.output().is_ok_and(|output| output.status.success()), "election");
+        }
+    }
+}
+
+/// A seed, and where it comes from.
+fn seed() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis();
+    let given = env::var(SEED_VARIABLE).map(|seed| seed.parse().expect("a seed is a number"));
+    given.unwrap_or_else(|_| u64::try_from(now).expect("it is not that late"))
+}
+
+fn chosen(severity: &Severity) -> Vec<Variant> {
+    let given = env::var(PIPES_VARIABLE).unwrap_or_default();
+    let given: Vec<_> = given.split(',').filter(|name| !name.is_empty()).collect();
+    let named = |name| {
+        if given.is_empty() { severity.pipes.contains(&name) } else { given.contains(&name) }
+    };
+    let mut all = variant::all();
+    all.retain(|one| named(one.name) || (given.is_empty() && severity.pipes.is_empty()));
+    all
+}
+
+/// Feeds the topic `in`, and waits until every line is acknowledged.
+fn feed(kafka: &Kafka, file: &Path, rate: u64) -> Live {
+    let mut command = Command::new(kpipe_tests::bin("kprod"));
+    command.args(["-b", kafka.address(), "-t", "in", "-q", "--names", lines::NAMES]);
+    command.args(["--key-field", "key", "--rate", &rate.to_string()]).arg(file);
+    Live::command(command)
+}
+
+fn storm(severity: &Severity) {
+    let variants = chosen(severity);
+    let topics: Vec<String> = variants
+        .iter()
+        .flat_map(|one| [format!("out-{}:3", one.name), format!("dead-{}", one.name)])
+        .chain(["in:3".to_owned()])
+        .collect();
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    let Some(kafka) = Kafka::cluster(severity.brokers, &topics) else { return };
+    let seed = seed();
+    let mut dice = Dice::new(seed);
+    println!("storm: {SEED_VARIABLE}={seed}");
+    let lines = lines::lines(severity.lines, severity.keys, &mut dice);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("lines");
+    let text: String = lines.iter().map(|line| line.text() + "\n").collect();
+    fs::write(&file, text).expect("a file");
+
+    let scenes: Vec<_> = variants
+        .iter()
+        .map(|variant| Scene {
+            kafka: &kafka,
+            variant,
+            log: folder.path().join(variant.name),
+            damage: Mutex::default(),
+        })
+        .collect();
+    let time = Duration::from_secs(severity.lines / severity.rate);
+    let source = feed(&kafka, &file, severity.rate);
+    let faults: Vec<String> = thread::scope(|scope| {
+        let (kafka, dice) = (&kafka, &mut dice);
+        let outage = Dice::new(dice.below(u64::MAX));
+        let broker = scope.spawn(move || outages(kafka, severity, time, outage));
+        let hosts: Vec<_> = scenes
+            .iter()
+            .map(|scene| {
+                let events = weather::forecast(severity.rounds, scene.variant.guests, dice);
+                scope.spawn(move || scene.endure(&events))
+            })
+            .collect();
+        let hosts: Vec<_> = hosts.into_iter().map(|host| host.join().expect("it holds")).collect();
+        broker.join().expect("brokers come back");
+        assert!(source.ends_within(3 * wait::LONG), "kprod goes on");
+        let _ = source.end().done();
+        let ends: Vec<_> = scenes
+            .iter()
+            .zip(hosts)
+            .map(|(scene, host)| {
+                let lines = &lines;
+                scope.spawn(move || {
+                    scene.end(host);
+                    scene.faults(lines)
+                })
+            })
+            .collect();
+        ends.into_iter().flat_map(|end| end.join().expect("it ends")).collect()
+    });
+    for scene in &scenes {
+        println!("{}", scene.report());
+    }
+    if !faults.is_empty() {
+        scenes.iter().for_each(Scene::keep);
+        let folder = folder.keep();
+        panic!("{SEED_VARIABLE}={seed} {}\n{}", folder.display(), faults.join("\n"));
+    }
+}
+
+#[test]
+fn a_short_storm_loses_and_doubles_nothing() {
+    storm(&Severity {
+        brokers: 1,
+        lines: 60_000,
+        keys: 100,
+        rate: 1_200,
+        rounds: 1,
+        outages: 1,
+        pipes: &["running", "tumble", "ranked", "foreign"],
+    });
+}
+
+#[test]
+#[ignore = "minutes: make storm"]
+fn a_long_storm_loses_and_doubles_nothing() {
+    storm(&Severity {
+        brokers: 1,
+        lines: 300_000,
+        keys: 1_000,
+        rate: 1_500,
+        rounds: 4,
+        outages: 3,
+        pipes: &[],
+    });
+}
+
+#[test]
+#[ignore = "minutes: make storm"]
+fn a_storm_over_three_brokers_loses_and_doubles_nothing() {
+    storm(&Severity {
+        brokers: 3,
+        lines: 150_000,
+        keys: 1_000,
+        rate: 1_500,
+        rounds: 2,
+        outages: 4,
+        pipes: &["running", "each", "tumble"],
+    });
+}
