@@ -3,11 +3,12 @@
 
 use std::env;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use kpipe_tests::kafka::Kafka;
 use kpipe_tests::live::Live;
@@ -68,7 +69,11 @@ struct Scene<'a> {
     damage: Mutex<Damage>,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    fn new(kafka: &'a Kafka, variant: &'a Variant, folder: &Path) -> Scene<'a> {
+        Scene { kafka, variant, log: folder.join(variant.name), damage: Mutex::default() }
+    }
+
     /// The pipe, whose kcons has `args`, as a copy of this name.
     fn pipe(&self, instance: &str, args: &str) -> String {
         let Variant { name, middle, by, columns, letters, .. } = self.variant;
@@ -97,6 +102,7 @@ impl Scene<'_> {
             wait::pass(*gap);
             let hit = if guest.is_some() && gap.subsec_millis() % 2 == 0 { &guest } else { &None };
             let hit = hit.as_ref().unwrap_or(&host);
+            self.note(event);
             match event {
                 Event::Kill(place) => self.kill(hit, Some(*place)),
                 Event::KillAll => self.kill(hit, None),
@@ -105,7 +111,7 @@ impl Scene<'_> {
                     self.damage.lock().expect("a count").guests += 1;
                     guest = Some(self.copy("b"));
                 }
-                Event::Go => guest.take().into_iter().for_each(Copy::end),
+                Event::Go => self.see_off(guest.take()),
                 Event::Perish => drop(guest.take()),
             }
             for copy in [Some(&host), guest.as_ref()].into_iter().flatten() {
@@ -113,6 +119,19 @@ impl Scene<'_> {
             }
         }
         host
+    }
+
+    /// Asks a guest to end. Its last lines may be uncommitted, when a broker is away.
+    fn see_off(&self, guest: Option<Copy>) {
+        let code = guest.and_then(Copy::end);
+        assert!(matches!(code, None | Some(0 | 75)), "{code:?}: {}", copy::said(&self.log));
+    }
+
+    /// Puts what happens into the log of the copies.
+    fn note(&self, event: &Event) {
+        let file = fs::File::options().create(true).append(true).open(&self.log);
+        let time = wait::now_ms();
+        file.and_then(|mut file| writeln!(file, "storm: {time}: {event:?}")).expect("a log");
     }
 
     fn kill(&self, copy: &Copy, place: Option<usize>) {
@@ -185,7 +204,7 @@ impl Scene<'_> {
     /// Ends `host` in the quiet, and has what it left open written by a last run.
     fn end(&self, host: Copy) {
         self.until_quiet();
-        host.end();
+        assert_eq!(host.end(), Some(0), "{}: {}", self.variant.name, copy::said(&self.log));
         self.until_empty();
         let run = Run::shell(&self.pipe("a", "-e")).env("KPIPE_BROKERS", self.kafka.address());
         let ended = run.end();
@@ -220,6 +239,9 @@ impl Scene<'_> {
     fn keep(&self) {
         let rows = self.topic(&format!("out-{}", self.variant.name), &["-f", "%T %p %s\n"]);
         fs::write(self.log.with_extension("rows"), rows).expect("a file");
+        let name = format!("{}-kpipe-state", self.variant.name);
+        let state = self.topic(&name, &["-f", "%T %p %k %s\n"]);
+        fs::write(self.log.with_extension("state"), state).expect("a file");
     }
 
     /// What happened, for people.
@@ -254,11 +276,10 @@ fn outages(kafka: &Kafka, severity: &Severity, time: Duration, mut dice: Dice) {
     }
 }
 
-/// A seed, and where it comes from.
+/// The seed: the one that is given, or the time.
 fn seed() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later").as_millis();
     let given = env::var(SEED_VARIABLE).map(|seed| seed.parse().expect("a seed is a number"));
-    given.unwrap_or_else(|_| u64::try_from(now).expect("it is not that late"))
+    given.unwrap_or_else(|_| wait::now_ms())
 }
 
 fn chosen(severity: &Severity) -> Vec<Variant> {
@@ -272,71 +293,43 @@ fn chosen(severity: &Severity) -> Vec<Variant> {
     all
 }
 
-/// Feeds the topic `in`, and waits until every line is acknowledged.
-fn feed(kafka: &Kafka, file: &Path, rate: u64) -> Live {
+/// Feeds the topic `in` with the lines.
+fn feed(kafka: &Kafka, file: &Path, lines: &[Line], rate: u64) -> Live {
+    let text: String = lines.iter().map(|line| line.text() + "\n").collect();
+    fs::write(file, text).expect("a file");
     let mut command = Command::new(kpipe_tests::bin("kprod"));
     command.args(["-b", kafka.address(), "-t", "in", "-q", "--names", lines::NAMES]);
     command.args(["--key-field", "key", "--rate", &rate.to_string()]).arg(file);
     Live::command(command)
 }
 
+/// Waits until every line is acknowledged.
+fn fed(source: Live) {
+    assert!(source.ends_within(3 * wait::LONG), "kprod goes on");
+    let _ = source.end().done();
+}
+
+/// The topics of these pipes.
+fn start(severity: &Severity, variants: &[Variant]) -> Option<Kafka> {
+    let topics = |one: &Variant| [format!("out-{}:3", one.name), format!("dead-{}", one.name)];
+    let mut topics: Vec<String> = variants.iter().flat_map(topics).collect();
+    topics.push("in:3".to_owned());
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    Kafka::cluster(severity.brokers, &topics)
+}
+
 fn storm(severity: &Severity) {
     let variants = chosen(severity);
-    let topics: Vec<String> = variants
-        .iter()
-        .flat_map(|one| [format!("out-{}:3", one.name), format!("dead-{}", one.name)])
-        .chain(["in:3".to_owned()])
-        .collect();
-    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    let Some(kafka) = Kafka::cluster(severity.brokers, &topics) else { return };
+    let Some(kafka) = start(severity, &variants) else { return };
     let seed = seed();
     let mut dice = Dice::new(seed);
     println!("storm: {SEED_VARIABLE}={seed}");
     let lines = lines::lines(severity.lines, severity.keys, &mut dice);
     let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("lines");
-    let text: String = lines.iter().map(|line| line.text() + "\n").collect();
-    fs::write(&file, text).expect("a file");
-
-    let scenes: Vec<_> = variants
-        .iter()
-        .map(|variant| Scene {
-            kafka: &kafka,
-            variant,
-            log: folder.path().join(variant.name),
-            damage: Mutex::default(),
-        })
-        .collect();
-    let time = Duration::from_secs(severity.lines / severity.rate);
-    let source = feed(&kafka, &file, severity.rate);
-    let faults: Vec<String> = thread::scope(|scope| {
-        let (kafka, dice) = (&kafka, &mut dice);
-        let outage = Dice::new(dice.below(u64::MAX));
-        let broker = scope.spawn(move || outages(kafka, severity, time, outage));
-        let hosts: Vec<_> = scenes
-            .iter()
-            .map(|scene| {
-                let events = weather::forecast(severity.rounds, scene.variant.guests, dice);
-                scope.spawn(move || scene.endure(&events))
-            })
-            .collect();
-        let hosts: Vec<_> = hosts.into_iter().map(|host| host.join().expect("it holds")).collect();
-        broker.join().expect("brokers come back");
-        assert!(source.ends_within(3 * wait::LONG), "kprod goes on");
-        let _ = source.end().done();
-        let ends: Vec<_> = scenes
-            .iter()
-            .zip(hosts)
-            .map(|(scene, host)| {
-                let lines = &lines;
-                scope.spawn(move || {
-                    scene.end(host);
-                    scene.faults(lines)
-                })
-            })
-            .collect();
-        ends.into_iter().flat_map(|end| end.join().expect("it ends")).collect()
-    });
+    let scenes: Vec<_> =
+        variants.iter().map(|variant| Scene::new(&kafka, variant, folder.path())).collect();
+    rage(severity, &scenes, &lines, &folder.path().join("lines"), &mut dice);
+    let faults: Vec<_> = scenes.iter().flat_map(|scene| scene.faults(&lines)).collect();
     for scene in &scenes {
         println!("{}", scene.report());
     }
@@ -345,6 +338,36 @@ fn storm(severity: &Severity) {
         let folder = folder.keep();
         panic!("{SEED_VARIABLE}={seed} {}\n{}", folder.display(), faults.join("\n"));
     }
+}
+
+/// Has the storm pass over all pipes, until everything is written.
+fn rage(severity: &Severity, scenes: &[Scene<'_>], lines: &[Line], file: &Path, dice: &mut Dice) {
+    let kafka = scenes[0].kafka;
+    let (lines, late) = lines.split_at(usize::try_from(severity.lines).expect("it fits memory"));
+    let time = Duration::from_secs(severity.lines / severity.rate);
+    thread::scope(|scope| {
+        let source = feed(kafka, file, lines, severity.rate);
+        let outage = Dice::new(dice.below(u64::MAX));
+        let broker = scope.spawn(move || outages(kafka, severity, time, outage));
+        let mut hosts = Vec::new();
+        for scene in scenes {
+            let events = weather::forecast(severity.rounds, scene.variant.guests, dice);
+            hosts.push(scope.spawn(move || scene.endure(&events)));
+        }
+        let hosts: Vec<_> = hosts.into_iter().map(|host| host.join().expect("it holds")).collect();
+        broker.join().expect("brokers come back");
+        fed(source);
+        scenes.iter().for_each(Scene::until_quiet);
+        // Now nobody can find a late line in time.
+        let source = feed(kafka, file, late, severity.rate);
+        for (scene, host) in scenes.iter().zip(&hosts) {
+            scene.kill(host, None);
+        }
+        fed(source);
+        for (scene, host) in scenes.iter().zip(hosts) {
+            scope.spawn(move || scene.end(host));
+        }
+    });
 }
 
 #[test]

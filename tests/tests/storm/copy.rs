@@ -63,16 +63,15 @@ impl Copy {
         self.kloop.as_ref().is_some_and(|kloop| !kloop.ends_within(Duration::ZERO))
     }
 
-    /// Asks it to end.
+    /// Asks it to end; its exit code.
     ///
     /// # Panics
-    /// When it does not, or not with 0.
-    pub(crate) fn end(mut self) {
+    /// When it goes on.
+    pub(crate) fn end(mut self) -> Option<i32> {
         let kloop = self.kloop.as_mut().expect("it runs");
         kloop.signal(Signal::TERM);
         assert!(kloop.ends_within(LONG), "it goes on: {}", said(&self.log));
-        let code = self.kloop.take().and_then(|kloop| kloop.end().code());
-        assert_eq!(code, Some(0), "a pipe that was asked to end: {}", said(&self.log));
+        self.kloop.take().and_then(|kloop| kloop.end().code())
     }
 }
 

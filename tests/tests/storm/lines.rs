@@ -32,7 +32,7 @@ enum Kind {
     Good,
     /// Its value is no number.
     Bad,
-    /// Its time is long past.
+    /// Its time is long past, and all lines before it are read.
     Late,
 }
 
@@ -53,19 +53,17 @@ impl Line {
     }
 }
 
-/// `count` lines of `keys` keys.
+/// `count` lines of `keys` keys, and as many late ones behind them as one in 200.
 pub(crate) fn lines(count: u64, keys: u64, dice: &mut Dice) -> Vec<Line> {
     let line = |number| {
-        let kind = match dice.below(200) {
-            0 => Kind::Bad,
-            // Only where time has long gone on in every partition.
-            1 if number > count * 3 / 4 => Kind::Late,
-            _ => Kind::Good,
+        let (ms, kind) = match dice.below(200) {
+            _ if number >= count => (number % 7, Kind::Late),
+            0 => (number * STEP_MS, Kind::Bad),
+            _ => (number * STEP_MS, Kind::Good),
         };
-        let ms = if kind == Kind::Late { 0 } else { number * STEP_MS };
         Line { number, key: dice.below(keys), value: dice.below(100), ms, kind }
     };
-    (0..count).map(line).collect()
+    (0..count + count / 200).map(line).collect()
 }
 
 /// All lines, by key.
