@@ -12,14 +12,34 @@ use kpipe_tests::wait;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
+/// How many offsets of `topic` are taken, as a reader with this isolation sees it.
+fn written(kafka: &Kafka, topic: &str, isolation: &str) -> i64 {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", kafka.address()).set("isolation.level", isolation);
+    let client: BaseConsumer = config.create().expect("a consumer");
+    let metadata = client.fetch_metadata(Some(topic), wait::LONG).expect("metadata");
+    let end =
+        |partition: i32| client.fetch_watermarks(topic, partition, wait::LONG).expect("ends").1;
+    metadata.topics()[0].partitions().iter().map(|one| end(one.id())).sum()
+}
+
+/// Waits until no transaction of `topic` is open: who commits one hears of it before all readers
+/// see it.
+fn settle(kafka: &Kafka, topic: &str) {
+    let written = |isolation| written(kafka, topic, isolation);
+    wait::until("transactions end", || written("read_committed") == written("read_uncommitted"));
+}
+
 /// The values of `topic` that are committed.
 fn values(kafka: &Kafka, topic: &str) -> Vec<String> {
+    settle(kafka, topic);
     let values = records(kafka.address(), topic).into_iter().filter_map(|one| one.value);
     values.map(|value| String::from_utf8_lossy(&value).into_owned()).collect()
 }
 
 /// The keys and values of a group's changelog, in order per partition.
 fn changes(kafka: &Kafka, group: &str) -> Vec<(i32, String, Option<String>)> {
+    settle(kafka, &format!("{group}-kpipe-state"));
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("JSON is text");
     let records = records(kafka.address(), &format!("{group}-kpipe-state")).into_iter();
     let change = |one: kpipe_tests::broker::Record| {
@@ -183,8 +203,8 @@ fn an_epoch_larger_than_the_spool_is_one_transaction() {
     let more = ["--tee", "--transaction-timeout", "60s"];
     let mut ksink = Live::start("ksink", args.iter().chain(&more));
     ksink.send(head(&member) + &rows);
-    wait::until("the transaction is open", || written(&kafka, "out") > 10_000);
-    assert_eq!(values(&kafka, "out"), [""; 0], "it is not committed");
+    wait::until("the transaction is open", || written(&kafka, "out", "read_uncommitted") > 10_000);
+    assert_eq!(written(&kafka, "out", "read_committed"), 0, "it is not committed");
     ksink.send(member.barrier(1, 60_000, &[("in", 0, 60_000)]));
     assert_eq!(ksink.line(), row(0).trim_end());
     ksink.send(END);
@@ -212,15 +232,6 @@ fn a_transaction_that_is_open_for_too_long_says_so() {
     failed(&ksink.end(), 75, "shorter epochs, a larger --spool or a longer time help");
     assert_eq!(values(&kafka, "out"), [""; 0]);
     assert_eq!(member.committed("in", 0).0, None);
-}
-
-/// How many offsets of `topic` are taken, by records that are committed or not.
-fn written(kafka: &Kafka, topic: &str) -> i64 {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", kafka.address()).set("isolation.level", "read_uncommitted");
-    let client: BaseConsumer = config.create().expect("a consumer");
-    let of = |partition| client.fetch_watermarks(topic, partition, wait::LONG).expect("ends").1;
-    (0..3).map(of).sum()
 }
 
 #[test]

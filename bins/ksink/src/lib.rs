@@ -37,9 +37,6 @@ const SPOOL_BYTES: usize = 256 << 10;
 /// How long the letter of a record may be held back that fails while nothing else comes.
 const LETTER_WAIT: Duration = Duration::from_secs(1);
 
-/// How many times longer than its record an envelope may be, in which a byte is `\u0000`.
-const ENVELOPE_GROWTH: usize = 6;
-
 /// Bytes that a mark may have: that of a row which a stage could not use holds it in base64.
 const MARK_BYTES: usize = 2 << 20;
 
@@ -206,7 +203,7 @@ pub fn run(args: &Args) -> Result<Code> {
     work::Work::new(args)?;
     // Heard and left alone: what is on its way through the pipe is still to come.
     let _first_signal = Stop::listen()?;
-    let growth = if args.fields.envelope { ENVELOPE_GROWTH } else { 1 };
+    let growth = if args.fields.envelope { sink::ENVELOPE_GROWTH } else { 1 };
     let record_bytes_max = producer::record_bytes_max_of(&args.broker)?;
     let line_bytes_max = record_bytes_max.saturating_mul(growth).max(MARK_BYTES);
     let lines = Lines::new(Input::stdin()?, b'\n', line_bytes_max);
@@ -266,7 +263,7 @@ fn take(sink: &mut Sink<'_>, stream: &mut Stream) -> Result<()> {
         let number = stream.number() + 1;
         match stream.next_event()? {
             None => return Ok(()),
-            Some(Event::Data(line)) => sink.line(number, line),
+            Some(Event::Data(line)) => sink.line(number, line)?,
             Some(Event::Long(head, bytes)) => sink.long(number, head, bytes)?,
             Some(Event::Mark(mark, _)) => {
                 sink.heed(&mark);

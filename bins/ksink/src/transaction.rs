@@ -54,7 +54,7 @@ impl<'a> Pipeline<'a> {
     /// When it may not come here, or cannot be produced.
     pub fn line(&mut self, number: u64, line: &[u8], now: Duration) -> Result<()> {
         if let (true, Some(sink)) = (self.epochs.line(now)?, &mut self.sink) {
-            sink.line(number, line);
+            sink.line(number, line)?;
         }
         self.make_room()
     }
