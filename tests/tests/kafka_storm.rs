@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kpipe_tests::kafka::Kafka;
 use kpipe_tests::live::Live;
@@ -16,6 +16,7 @@ use kpipe_tests::run::Run;
 use kpipe_tests::wait;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rustix::process::{Signal, kill_process};
 
 #[path = "storm/copy.rs"]
@@ -32,7 +33,7 @@ mod weather;
 use copy::Copy;
 use lines::Line;
 use variant::Variant;
-use weather::{Dice, Event};
+use weather::{Dice, Event, Gap};
 
 /// Where `make storm` may say another seed, and which pipes.
 const SEED_VARIABLE: &str = "KPIPE_STORM_SEED";
@@ -40,6 +41,17 @@ const PIPES_VARIABLE: &str = "KPIPE_STORM_PIPES";
 
 /// Set, what came out is kept as if something were wrong.
 const KEEP_VARIABLE: &str = "KPIPE_STORM_KEEP";
+
+/// How often the group is asked for its offsets, and how long an answer may take.
+const LOOK: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Records of the topic `in` that are committed, and those that are not.
+#[derive(Clone, Copy)]
+struct Progress {
+    done: i64,
+    left: i64,
+}
 
 /// How bad it gets.
 struct Severity {
@@ -98,13 +110,13 @@ impl<'a> Scene<'a> {
     }
 
     /// Goes through all of `events` with a copy, and with a second one when there is one.
-    fn endure(&self, events: &[(Duration, Event)]) -> Copy {
+    fn endure(&self, events: &[(Gap, Event)]) -> Copy {
         let host = self.copy("a");
         let mut guest = None;
         for (gap, event) in events {
-            wait::pass(*gap);
-            let hit = if guest.is_some() && gap.subsec_millis() % 2 == 0 { &guest } else { &None };
-            let hit = hit.as_ref().unwrap_or(&host);
+            self.pass(*gap);
+            let hit = guest.as_ref().filter(|_| gap.time.subsec_millis() % 2 == 0);
+            let hit = hit.unwrap_or(&host);
             self.note(event);
             match event {
                 Event::Kill(place) => self.kill(hit, Some(*place)),
@@ -162,32 +174,44 @@ impl<'a> Scene<'a> {
         }
     }
 
+    /// Lets `gap` pass.
+    fn pass(&self, gap: Gap) {
+        let before = if gap.commit { self.progress() } else { None };
+        wait::pass(gap.time);
+        if let Some(before) = before {
+            self.until("something is committed", |now| now.left == 0 || now.done > before.done);
+        }
+    }
+
     /// Waits until all that is in the topic is committed.
     fn until_quiet(&self) {
-        let consumer = self.consumer();
-        let mut list = rdkafka::TopicPartitionList::new();
-        list.add_partition_range("in", 0, 2);
-        let deadline = std::time::Instant::now() + 2 * wait::LONG;
-        loop {
-            let stored = consumer.committed_offsets(list.clone(), wait::LONG);
-            let behind = stored.map_or(1, |stored| {
-                let ends = stored.elements().into_iter().map(|one| {
-                    let marks = consumer.fetch_watermarks("in", one.partition(), wait::LONG);
-                    marks.map_or(1, |marks| marks.1 - one.offset().to_raw().unwrap_or(0).max(0))
-                });
-                ends.sum()
-            });
-            if behind == 0 {
-                return;
-            }
-            assert!(
-                std::time::Instant::now() < deadline,
-                "{}: {behind} lines are not committed: {}",
-                self.variant.name,
-                copy::said(&self.log)
-            );
-            wait::pass(Duration::from_millis(50));
+        self.until("all is committed", |now| now.left == 0);
+    }
+
+    /// Waits until the group has come so far that it `suits`.
+    fn until(&self, what: &str, suits: impl Fn(Progress) -> bool) {
+        let deadline = Instant::now() + 2 * wait::LONG;
+        while !self.progress().is_some_and(&suits) {
+            let said = copy::said(&self.log);
+            assert!(Instant::now() < deadline, "{}: in vain: {what}: {said}", self.variant.name);
+            wait::pass(LOOK);
         }
+    }
+
+    /// How far the group has come; none, when no broker says it.
+    fn progress(&self) -> Option<Progress> {
+        let consumer = self.consumer();
+        let mut list = TopicPartitionList::new();
+        list.add_partition_range("in", 0, 2);
+        let stored = consumer.committed_offsets(list, PATIENCE).ok()?;
+        let mut progress = Progress { done: 0, left: 0 };
+        for one in stored.elements() {
+            let (_, end) = consumer.fetch_watermarks("in", one.partition(), PATIENCE).ok()?;
+            let offset = one.offset().to_raw().map_or(0, |offset| offset.max(0));
+            progress.done += offset;
+            progress.left += end - offset;
+        }
+        Some(progress)
     }
 
     fn consumer(&self) -> BaseConsumer {

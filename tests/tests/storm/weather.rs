@@ -53,8 +53,17 @@ pub(crate) enum Event {
     Perish,
 }
 
-/// The events of `rounds` rounds, each behind the time that passes before it.
-pub(crate) fn forecast(rounds: usize, guests: bool, dice: &mut Dice) -> Vec<(Duration, Event)> {
+/// What passes between two events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gap {
+    pub(crate) time: Duration,
+    /// Whether an epoch has to be committed as well, so that a slow machine is not hit only while
+    /// it starts.
+    pub(crate) commit: bool,
+}
+
+/// The events of `rounds` rounds, each behind what passes before it.
+pub(crate) fn forecast(rounds: usize, guests: bool, dice: &mut Dice) -> Vec<(Gap, Event)> {
     let mut events = Vec::new();
     for _ in 0..rounds {
         // kcons is the first one, and ksink the last one of a pipe, whatever is between.
@@ -72,10 +81,10 @@ pub(crate) fn forecast(rounds: usize, guests: bool, dice: &mut Dice) -> Vec<(Dur
         }
         events.extend(round);
     }
-    // A run of 5 s is a good one, before which kloop waits longer each time.
     let gap = |at: usize, dice: &mut Dice| match at % 4 {
-        3 => dice.millis(5_500, 6_500),
-        _ => dice.millis(100, 3_500),
+        // A run of 5 s is a good one, before which kloop waits longer each time.
+        3 => Gap { time: dice.millis(5_200, 6_500), commit: true },
+        _ => Gap { time: dice.millis(100, 3_500), commit: false },
     };
     events.into_iter().enumerate().map(|(at, event)| (gap(at, dice), event)).collect()
 }
