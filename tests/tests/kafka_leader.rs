@@ -7,6 +7,7 @@ use kpipe_tests::live::Live;
 use kpipe_tests::wait;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::metadata::MetadataPartition;
 
 /// Lines, and how many of them a second.
 const LINES: u32 = 200_000;
@@ -17,7 +18,7 @@ fn leaders(kafka: &Kafka) -> Vec<i32> {
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", kafka.address()).create().expect("a client");
     let known = consumer.fetch_metadata(Some("t"), wait::LONG).expect("metadata");
-    known.topics()[0].partitions().iter().map(|one| one.leader()).collect()
+    known.topics()[0].partitions().iter().map(MetadataPartition::leader).collect()
 }
 
 fn succeed(mut command: Command) {

@@ -112,8 +112,8 @@ fn process(folder: &Path) -> Option<Process> {
     let id = folder.file_name()?.to_str()?.parse().ok()?;
     // Its id, its name in brackets, its state, its parent.
     let stat = fs::read_to_string(folder.join("stat")).ok()?;
-    let (start, rest) = stat.rsplit_once(") ")?;
-    let name = start.split_once('(')?.1.to_owned();
+    let (before, rest) = stat.rsplit_once(") ")?;
+    let name = before.split_once('(')?.1.to_owned();
     let mut fields = rest.split(' ');
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
