@@ -65,12 +65,10 @@ fn fault(check: Check, want: &[String], got: &[String]) -> Option<String> {
     let twice = (1..got.len()).filter(|at| got[..*at].contains(&got[*at])).count();
     let at = want.iter().zip(got).position(|(want, got)| want != got);
     let at = at.unwrap_or(want.len().min(got.len()));
+    let rows = format!("{} rows and not {}", got.len(), want.len());
+    let (got, want) = (got.get(at), want.get(at));
     Some(format!(
-        "{} rows and not {}: {lost} lost, {twice} doubled, {alien} wrong; at {at} {:?} and not {:?}",
-        got.len(),
-        want.len(),
-        got.get(at),
-        want.get(at)
+        "{rows}: {lost} lost, {twice} doubled, {alien} wrong; at {at} {got:?} and not {want:?}"
     ))
 }
 
