@@ -42,6 +42,9 @@ const PIPES_VARIABLE: &str = "KPIPE_STORM_PIPES";
 /// Set, what came out is kept as if something were wrong.
 const KEEP_VARIABLE: &str = "KPIPE_STORM_KEEP";
 
+/// Kills that a round has at least; some hit a pipe that is between two starts, and nobody.
+const KILLS_MIN: usize = 10;
+
 /// How often the group is asked for its offsets, and how long an answer may take.
 const LOOK: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -360,6 +363,8 @@ fn storm(severity: &Severity) {
     let faults: Vec<_> = scenes.iter().flat_map(|scene| scene.faults(&lines)).collect();
     for scene in &scenes {
         println!("{}", scene.report());
+        let kills = scene.damage.lock().expect("a count").kills;
+        assert!(kills >= KILLS_MIN * severity.rounds, "{kills} kills are no storm");
     }
     if !faults.is_empty() || env::var_os(KEEP_VARIABLE).is_some() {
         scenes.iter().for_each(Scene::keep);
