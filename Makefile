@@ -77,6 +77,12 @@ test: build kafka-there ## runs all tests; those on a real Kafka need Java 17 an
 	$(CARGO) test --release --workspace
 	@$(MAKE) --no-print-directory kafka-there
 
+# Again as it was: KPIPE_STORM_SEED=N make storm; only some pipes: KPIPE_STORM_PIPES=each,tumble.
+.PHONY: storm
+storm: build ## kills and stops programs and brokers at random for ten minutes: nothing may be lost
+	$(CARGO) test --release -p kpipe-tests --test kafka_storm -- --ignored --nocapture \
+	    --test-threads 1
+
 # Said before the tests and after them, so that nobody takes a part for the whole.
 .PHONY: kafka-there
 kafka-there: ## says whether the tests on a real Kafka can run here

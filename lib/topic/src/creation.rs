@@ -115,21 +115,27 @@ pub(crate) fn partitions(
     let serve = |wait| {
         producer.serve(wait, |_| {});
     };
-    // A topic that the broker makes because it was asked for is unknown at first.
     let deadline = Instant::now() + MAKING.min(patience);
-    while is_unknown(producer.client(), topic) && Instant::now() < deadline {
-        serve(AGAIN);
-    }
-    let troubles = &producer.client().context().0;
     let client = producer.client();
-    let partitions = cluster::list_within(patience, client, brokers, topic, troubles, serve)?;
-    Ok(i32::try_from(partitions.len()).unwrap_or(i32::MAX))
+    let troubles = &client.context().0;
+    loop {
+        match cluster::list_within(patience, client, brokers, topic, troubles, serve) {
+            Err(Unlisted::Lasts(_)) if Instant::now() < deadline && may_come(client, topic) => {
+                serve(AGAIN);
+            }
+            listed => return Ok(i32::try_from(listed?.len()).unwrap_or(i32::MAX)),
+        }
+    }
 }
 
-fn is_unknown<C: ClientContext>(client: &Client<C>, topic: &str) -> bool {
+/// Whether a topic that was not found is there after all, or only unknown. One that was just made,
+/// perhaps because it was asked for, is so at first, and every broker learns of it by itself.
+fn may_come<C: ClientContext>(client: &Client<C>, topic: &str) -> bool {
     let Ok(metadata) = client.fetch_metadata(Some(topic), QUESTION) else { return false };
     let code = metadata.topics().iter().find_map(MetadataTopic::error);
-    code.map(RDKafkaErrorCode::from) == Some(RDKafkaErrorCode::UnknownTopicOrPartition)
+    code.is_none_or(|code| {
+        RDKafkaErrorCode::from(code) == RDKafkaErrorCode::UnknownTopicOrPartition
+    })
 }
 
 #[cfg(test)]
