@@ -32,7 +32,7 @@ fn main() -> io::Result<()> {
             stdout.flush()
         }),
         Some("barriers") => barriers(&mut stdout),
-        Some("read") => read(&mut stdout, |line| number(line)),
+        Some("read") => read(&mut stdout, number),
         Some("windows") => read(&mut stdout, |line| {
             let from = memchr(b',', line).map_or(0, |comma| comma + 1);
             let end = memchr(b',', &line[from..]).map_or(line.len(), |comma| from + comma);
