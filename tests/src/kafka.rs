@@ -8,6 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::live::Live;
 
 /// Set, a test that needs a real Kafka fails where there is none.
@@ -37,13 +39,15 @@ pub fn missing() -> bool {
 /// How long a Kafka may take to start, the first time with its download.
 const START: Duration = Duration::from_mins(3);
 
-/// A running Kafka of one broker, which ends with this value or with the test.
+/// A running Kafka, which ends with this value or with the test.
 #[derive(Debug)]
 pub struct Kafka {
     /// `kafka-run`, which ends when its command does.
     run: Live,
     address: String,
     libs: String,
+    /// The folder of this run, `$KAFKA_RUN_DIR`.
+    folder: PathBuf,
 }
 
 impl Kafka {
@@ -57,6 +61,15 @@ impl Kafka {
         Kafka::launch(&[], topics, "")
     }
 
+    /// Starts one of `brokers` brokers, as [`Kafka::start`].
+    ///
+    /// # Panics
+    /// As [`Kafka::start`].
+    #[must_use]
+    pub fn cluster(brokers: u32, topics: &[&str]) -> Option<Kafka> {
+        Kafka::launch(&["--brokers", &brokers.to_string()], topics, "")
+    }
+
     /// Starts `kafka-run` with `options`, which tells `more` (shell commands) after its address
     /// and the folder of its jars.
     fn launch(options: &[&str], topics: &[&str], more: &str) -> Option<Kafka> {
@@ -66,12 +79,35 @@ impl Kafka {
             return None;
         }
         let mut command = Command::new("kafka-run");
-        let tell = format!("echo $KPIPE_BROKERS; echo $KAFKA_LIBS; {more} exec cat");
+        let tell =
+            format!("echo $KPIPE_BROKERS; echo $KAFKA_LIBS; echo $KAFKA_RUN_DIR; {more} exec cat");
         command.args(options).args(topics).args(["--", "sh", "-c", &tell]);
         let mut run = Live::command(command);
         let address = run.line_within(START).expect("a broker that starts");
         let libs = run.line();
-        Some(Kafka { run, address, libs })
+        let folder = run.line().into();
+        Some(Kafka { run, address, libs, folder })
+    }
+
+    /// Kills broker `number` with -9. It is to be started again by [`Kafka::start_again`].
+    ///
+    /// # Panics
+    /// When it is not there.
+    pub fn kill(&self, number: u32) {
+        let id = fs::read_to_string(self.folder.join(format!("broker-{number}.pid")));
+        let id = id.ok().and_then(|id| Pid::from_raw(id.trim().parse().ok()?));
+        kill_process(id.expect("the id of a broker"), Signal::KILL).expect("the broker is there");
+    }
+
+    /// Starts broker `number` again, with its data and its address, and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start_again(&self, number: u32) {
+        let mut command = Command::new(self.folder.join(format!("start-{number}")));
+        // No pipe: the broker would hold it open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().is_ok_and(|status| status.success()), "broker {number}");
     }
 
     /// The broker's address.

@@ -61,6 +61,13 @@ impl Live {
         stdin.write_all(bytes.as_ref()).expect("the program reads");
     }
 
+    /// Writes `bytes` to its stdin, unless it has ended.
+    pub fn send_if_open(&mut self, bytes: impl AsRef<[u8]>) {
+        if let Some(stdin) = &mut self.stdin {
+            let _ = stdin.write_all(bytes.as_ref());
+        }
+    }
+
     /// Ends its stdin.
     pub fn close_stdin(&mut self) {
         self.stdin = None;

@@ -71,7 +71,7 @@ impl Member {
         }
         let _ = self.consumer.pause(&self.consumer.assignment().expect("an assignment"));
         let groups = self.consumer.fetch_group_list(Some(&self.group), LONG).expect("groups");
-        self.id = groups.groups()[0].members()[0].id().to_owned();
+        groups.groups()[0].members()[0].id().clone_into(&mut self.id);
     }
 
     /// The offset and the text that the group has stored of a partition.

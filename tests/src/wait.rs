@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::os::fd::AsFd;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -68,4 +68,14 @@ pub fn read_all(from: &mut (impl Read + AsFd), into: &mut Vec<u8>, deadline: Ins
         }
     }
     false
+}
+
+/// The time in milliseconds since the epoch.
+///
+/// # Panics
+/// When the clock is before that.
+#[must_use]
+pub fn now_ms() -> u64 {
+    let time = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is later than 1970");
+    u64::try_from(time.as_millis()).expect("it is not that late")
 }

@@ -162,19 +162,15 @@ impl Marked {
         let deadline = Instant::now() + time;
         loop {
             let line = self.live.line_within(wait::left(deadline))?;
-            match line.strip_prefix('\x1e') {
-                Some(json) => {
-                    let mark: Json = serde_json::from_str(json).expect("JSON");
-                    self.check(&mark);
-                    return Some((mark, line));
-                }
-                None => {
-                    self.lines += 1;
-                    let from = self.from.clone().expect("a line comes from somewhere");
-                    *self.next.get_mut(&from).expect("it is assigned") += 1;
-                    self.all.push(line);
-                }
+            if let Some(json) = line.strip_prefix('\x1e') {
+                let mark: Json = serde_json::from_str(json).expect("JSON");
+                self.check(&mark);
+                return Some((mark, line));
             }
+            self.lines += 1;
+            let from = self.from.clone().expect("a line comes from somewhere");
+            *self.next.get_mut(&from).expect("it is assigned") += 1;
+            self.all.push(line);
         }
     }
 

@@ -102,16 +102,37 @@ fn an_abort_hands_its_code_on() {
 fn epochs_need_transactions_or_the_word_that_they_do_not() {
     let broker = Broker::with("t", 1);
     let open = OPEN.replace("false", "true");
+    let begin = "\x1e{\"mark\":\"begin\",\"group\":\"g\",\"generation\":1,\"member\":\"m\",\
+                 \"instance\":null,\"partitions\":[[\"t\",0]]}\n\
+                 \x1e{\"mark\":\"restored\",\"count\":0,\"offsets\":[]}\n\
+                 \x1e{\"mark\":\"from\",\"at\":[\"t\",0],\"offset\":0}\n";
     let barrier = "\x1e{\"mark\":\"barrier\",\"epoch\":1,\"lines\":1,\"group\":\"g\",\
-                   \"generation\":1,\"member\":\"m\",\"instance\":null,\"offsets\":[]}\n";
-    let input = format!("{open}a\n{barrier}{END}");
+                   \"generation\":1,\"member\":\"m\",\"instance\":null,\
+                   \"offsets\":[[\"t\",0,1]]}\n";
+    let input = format!("{open}{begin}a\n{barrier}{END}");
     let ended = ksink(&broker, &[]).input(&input).end();
-    let reason = "has epochs, which need transactions; --no-transaction takes it without, at \
-                  least once";
-    failed(&ended, 2, &format!("<stdin>: {reason}"));
+    let reason = "is a mock broker, which has transactions in name only; --no-transaction goes \
+                  without, at least once";
+    failed(&ended, 2, &format!("{}: {reason}", broker.address()));
     assert_eq!(broker.values("t"), [b""; 0]);
+    let ended = ksink(&broker, &[]).input(input.replace("\"g\"", "null")).end();
+    assert_eq!(ended.code(), Some(2));
+    assert!(ended.stderr.contains("epochs without a group"), "{}", ended.stderr);
     let _ = ksink(&broker, &["--no-transaction"]).input(&input).end().done();
     assert_eq!(broker.values("t"), [b"a"]);
+}
+
+#[test]
+fn offsets_alone_are_those_of_epochs() {
+    let broker = Broker::with("t", 1);
+    for option in ["--offsets-only", "--state-only"] {
+        let ended = Run::of("ksink").args(["-b", &broker.address(), option]).input("a\n").end();
+        failed(
+            &ended,
+            2,
+            "<stdin>: has no epochs, of which there is something to commit (kcons --epoch)",
+        );
+    }
 }
 
 #[test]

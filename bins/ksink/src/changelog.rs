@@ -106,3 +106,49 @@ impl Changelog {
         self.bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn partition(number: i32) -> Partition {
+        Partition("in".to_owned(), number)
+    }
+
+    #[test]
+    fn entries_are_records_of_their_partition_and_null_deletes() {
+        let mut changelog = Changelog::new(3);
+        let entry = |changelog: &mut Changelog, number, value| {
+            changelog.entry(number, "0:swin", &partition(2), &json!([["a"], 0]), &value)
+        };
+        assert_eq!(entry(&mut changelog, 1, json!({"n": 1.5})), Ok(()));
+        assert_eq!(entry(&mut changelog, 2, Json::Null), Ok(()));
+        assert_eq!(changelog.offset(3, &Position("in".to_owned(), 1, 42)), Ok(()));
+        let headers = changelog.drafts().headers();
+        let records = changelog.drafts().records(&headers);
+        let text = |bytes: Option<&[u8]>| {
+            bytes.map_or("null".to_owned(), |bytes| String::from_utf8_lossy(bytes).into_owned())
+        };
+        let place = |one: &topic::producer::Record<'_>| (one.number, one.topic, one.partition);
+        let places: Vec<_> = records.iter().map(place).collect();
+        assert_eq!(places, [(1, 3, Some(2)), (2, 3, Some(2)), (3, 3, Some(1))]);
+        let entries: Vec<_> = records.iter().map(|one| text(one.key) + &text(one.value)).collect();
+        let key = "[\"0:swin\",\"in\",[[\"a\"],0]]";
+        let [set, deleted] = ["{\"n\":1.5}", "null"].map(|value| format!("{key}{value}"));
+        assert_eq!(entries, [set, deleted, "[\"\",\"in\",null]42".to_owned()]);
+        let before = changelog.bytes();
+        changelog.clear();
+        assert!(before > 0 && changelog.bytes() == 0 && changelog.drafts().is_empty());
+    }
+
+    #[test]
+    fn an_entry_that_is_no_record_is_refused() {
+        let mut changelog = Changelog::new(0);
+        let mut entry = |bytes: usize| {
+            let value = json!("x".repeat(bytes));
+            changelog.entry(1, "0:swin", &partition(0), &json!(1), &value).is_ok()
+        };
+        assert!(entry(ENTRY_BYTES_MAX - 100) && !entry(ENTRY_BYTES_MAX));
+    }
+}

@@ -336,3 +336,205 @@ fn orphan(stage: &str) -> Error {
     );
     Error::caller("<stdin>", reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL: Duration = Duration::from_mins(1);
+
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    fn begin(group: Option<&str>, generation: Option<i32>, member: Option<&str>) -> Mark {
+        let [group, member] = [group, member].map(|name| name.map(ToOwned::to_owned));
+        let partitions = vec![Partition("t".to_owned(), 1), Partition("t".to_owned(), 0)];
+        Mark::Begin { group, generation, member, instance: None, partitions }
+    }
+
+    fn member(id: &str) -> Member {
+        Member { group: "g".to_owned(), generation: 7, id: id.to_owned(), instance: None }
+    }
+
+    fn barrier(epoch: u64, lines: u64, next: [i64; 2]) -> Barrier {
+        let position = |(number, offset)| Position("t".to_owned(), number, offset);
+        Barrier {
+            epoch,
+            lines,
+            group: Some("g".to_owned()),
+            generation: 7,
+            member: "m".to_owned(),
+            instance: None,
+            offsets: [(0, next[0]), (1, next[1])].map(position).into(),
+            last: None,
+        }
+    }
+
+    /// A stream in which an assignment has begun and lines may come.
+    fn begun() -> Epochs {
+        let mut epochs = Epochs::new(100, &[], STALL);
+        assert_eq!(again(&mut epochs), Ok(Order::Begin(member("m"))));
+        epochs
+    }
+
+    fn again(epochs: &mut Epochs) -> Result<Order> {
+        let order = epochs.mark(&begin(Some("g"), Some(7), Some("m")), at(0))?;
+        epochs.mark(&Mark::Restored { count: 0, offsets: Vec::new() }, at(0))?;
+        let from = Mark::From { at: Partition("t".to_owned(), 0), offset: Some(0) };
+        epochs.mark(&from, at(0))?;
+        Ok(order)
+    }
+
+    fn ends(epochs: &mut Epochs, barrier: &Barrier) -> Result<Order> {
+        epochs.mark(&Mark::Barrier(barrier.clone()), at(1))
+    }
+
+    #[track_caller]
+    fn refused<T: std::fmt::Debug>(result: Result<T>, code: Code, part: &str) {
+        match result {
+            Err(Error::Failed(found, message)) if found == code && message.contains(part) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_epoch_is_committed_as_the_member_that_its_barrier_names() {
+        let mut epochs = begun();
+        assert_eq!((epochs.line(at(1)), epochs.line(at(1))), (Ok(true), Ok(true)));
+        let commit = Order::Commit(member("m"));
+        assert_eq!(ends(&mut epochs, &barrier(1, 2, [2, 0])), Ok(commit.clone()));
+        assert_eq!(epochs.moved().count(), 2, "the first of an assignment says all");
+        epochs.committed();
+        assert_eq!(epochs.line(at(1)), Ok(true));
+        assert_eq!(ends(&mut epochs, &barrier(2, 1, [3, 0])), Ok(commit));
+        let moved: Vec<_> = epochs.moved().map(|one| (one.1, one.2)).collect();
+        assert_eq!((moved, epochs.epoch()), (vec![(0, 3)], 2));
+    }
+
+    #[test]
+    fn where_nothing_is_new_there_is_nothing_to_do() {
+        let mut epochs = begun();
+        let commit = Ok(Order::Commit(member("m")));
+        assert_eq!(ends(&mut epochs, &barrier(1, 0, [4, 4])), commit, "where reading began");
+        epochs.committed();
+        assert_eq!(ends(&mut epochs, &barrier(2, 0, [4, 4])), Ok(Order::Nothing));
+        let last = Some(pipe::mark::Last::Moved);
+        assert_eq!(ends(&mut epochs, &Barrier { last, ..barrier(3, 0, [4, 4]) }), commit);
+        epochs.committed();
+        let at = Partition("t".to_owned(), 0);
+        let (stage, key, value) = ("0:swin".to_owned(), 1.into(), 1.into());
+        let entry = Mark::State { stage, at, key, value };
+        assert_eq!(epochs.mark(&entry, self::at(1)), Ok(Order::Keep));
+        assert_eq!(ends(&mut epochs, &barrier(4, 0, [4, 4])), commit, "state changed");
+        epochs.committed();
+        assert_eq!(ends(&mut epochs, &barrier(5, 0, [4, 5])), commit, "an offset without line");
+    }
+
+    #[test]
+    fn epochs_follow_each_other_and_have_the_lines_that_they_say() {
+        let wrong: [(Barrier, &str); 8] = [
+            (barrier(2, 0, [0, 0]), "epoch 0 is followed by epoch 2"),
+            (barrier(1, 1, [0, 0]), "epoch 1 has 0 lines, and its barrier says 1"),
+            (barrier(1, 0, [-1, 0]), "offsets before"),
+            (Barrier { offsets: Vec::new(), ..barrier(1, 0, [0, 0]) }, "other partitions"),
+            (Barrier { member: String::new(), ..barrier(1, 0, [0, 0]) }, "no member"),
+            (Barrier { generation: -1, ..barrier(1, 0, [0, 0]) }, "no member"),
+            (Barrier { group: Some("h".to_owned()), ..barrier(1, 0, [0, 0]) }, "of the group h"),
+            (barrier(0, 0, [0, 0]), "epoch 0 is followed by epoch 0"),
+        ];
+        for (barrier, part) in wrong {
+            refused(ends(&mut begun(), &barrier), Code::WORLD, part);
+        }
+        let mut epochs = begun();
+        assert!(ends(&mut epochs, &barrier(1, 0, [5, 5])).is_ok());
+        refused(ends(&mut epochs, &barrier(2, 0, [5, 4])), Code::WORLD, "offsets before");
+    }
+
+    #[test]
+    fn before_an_assignment_nothing_may_come() {
+        let mut epochs = Epochs::new(100, &[], STALL);
+        refused(ends(&mut epochs, &barrier(1, 0, [0, 0])), Code::WORLD, "none may come");
+        refused(epochs.line(at(0)), Code::WORLD, "before its `from`");
+        let generations = [(Some("g"), None, Some("m")), (Some("g"), Some(1), None)];
+        for (group, generation, member) in generations {
+            let begin = begin(group, generation, member);
+            refused(epochs.mark(&begin, at(0)), Code::WORLD, "no member of the group g");
+        }
+        let foreign = begin(None, Some(1), Some("kgen"));
+        refused(epochs.mark(&foreign, at(0)), Code::CALLER, "without a group");
+        refused(epochs.finish(), Code::UNFINISHED, "before anything was assigned");
+    }
+
+    #[test]
+    fn what_the_group_has_refused_is_skipped_until_the_next_assignment() {
+        let mut epochs = begun();
+        assert_eq!(epochs.line(at(1)), Ok(true));
+        assert!(ends(&mut epochs, &barrier(1, 1, [1, 0])).is_ok());
+        epochs.refused(at(1));
+        assert_eq!(epochs.line(at(2)), Ok(false));
+        assert!(!epochs.keeps_letters());
+        assert_eq!(ends(&mut epochs, &barrier(2, 1, [2, 0])), Ok(Order::Nothing));
+        assert!(epochs.finish().is_err());
+        assert!(again(&mut epochs).is_ok());
+        assert_eq!(epochs.line(at(3)), Ok(true));
+        assert_eq!(ends(&mut epochs, &barrier(1, 1, [1, 0])), Ok(Order::Commit(member("m"))));
+    }
+
+    #[test]
+    fn who_is_refused_for_long_without_another_assignment_ends() {
+        let mut epochs = begun();
+        assert!(ends(&mut epochs, &barrier(1, 0, [1, 0])).is_ok());
+        epochs.refused(at(1));
+        let second = Mark::Barrier(barrier(2, 0, [1, 0]));
+        assert_eq!(epochs.mark(&second, at(10)), Ok(Order::Nothing));
+        let third = epochs.mark(&Mark::Barrier(barrier(3, 0, [1, 0])), at(11));
+        refused(third, Code::UNFINISHED, "no other came");
+    }
+
+    #[test]
+    fn an_end_is_one_behind_the_barrier_of_all_lines() {
+        let end = Mark::End { how: How::Stopped };
+        let mut epochs = begun();
+        assert_eq!(epochs.mark(&end, at(0)), Ok(Order::Nothing));
+        assert_eq!(epochs.finish(), Ok(()));
+        refused(ends(&mut epochs, &barrier(1, 0, [0, 0])), Code::WORLD, "none may come");
+        refused(again(&mut epochs), Code::WORLD, "none may come");
+        let mut epochs = begun();
+        assert!(epochs.line(at(0)).is_ok());
+        refused(epochs.mark(&end, at(0)), Code::UNFINISHED, "an end before the barrier");
+        let mut epochs = begun();
+        epochs.refused(at(0));
+        assert_eq!(epochs.mark(&end, at(0)), Ok(Order::Nothing));
+        refused(epochs.finish(), Code::UNFINISHED, "refused its last epochs");
+    }
+
+    #[test]
+    fn a_line_waits_for_its_barrier_so_long_and_no_longer() {
+        let mut epochs = begun();
+        assert_eq!(epochs.patience(at(99)), None);
+        assert!(epochs.line(at(5)).is_ok() && epochs.line(at(9)).is_ok());
+        assert_eq!(epochs.patience(at(64)), Some(at(1)));
+        assert_eq!(epochs.patience(at(99)), Some(at(0)));
+        assert!(ends(&mut epochs, &barrier(1, 2, [2, 0])).is_ok());
+        assert_eq!(epochs.patience(at(99)), None);
+    }
+
+    #[test]
+    fn state_that_no_stage_took_and_a_program_that_failed_end_the_run() {
+        let mut epochs = Epochs::new(100, &[], STALL);
+        assert!(epochs.mark(&begin(Some("g"), Some(7), Some("m")), at(0)).is_ok());
+        let (stage, at) = ("1:topk".to_owned(), Partition("t".to_owned(), 0));
+        let restore = Mark::Restore { stage, at, key: 1.into(), value: 2.into() };
+        let order = epochs.mark(&restore, self::at(0));
+        refused(order, Code::CALLER, "1:topk, which is not in this pipe");
+        let (tool, message) = ("swin".to_owned(), "row 7: no".to_owned());
+        let abort = epochs.mark(&Mark::Abort { tool, code: 1, message }, self::at(0));
+        refused(abort, Code::WORLD, "swin failed: row 7: no");
+        let other = begin(Some("h"), Some(7), Some("m"));
+        refused(epochs.mark(&other, self::at(0)), Code::WORLD, "of group g, and then of h");
+        let (epochs_too, tick_ms, stages) = (true, 100, Vec::new());
+        let open = Mark::Open { epochs: epochs_too, tick_ms, stages };
+        refused(epochs.mark(&open, self::at(0)), Code::WORLD, "a second `open`");
+    }
+}

@@ -37,9 +37,6 @@ const SPOOL_BYTES: usize = 256 << 10;
 /// How long the letter of a record may be held back that fails while nothing else comes.
 const LETTER_WAIT: Duration = Duration::from_secs(1);
 
-/// How many times longer than its record an envelope may be, in which a byte is `\u0000`.
-const ENVELOPE_GROWTH: usize = 6;
-
 /// Bytes that a mark may have: that of a row which a stage could not use holds it in base64.
 const MARK_BYTES: usize = 2 << 20;
 
@@ -48,14 +45,22 @@ Reads lines, or a marked stream as `kcons --marks` begins one: marks are taken o
 acknowledged by all replicas and written once, in order per partition. When the pipe is cut short
 and started again, lines may come twice: at least once is what is promised.
 
+A stream with epochs, as `kcons --epoch` begins one, is written exactly once: the lines of each
+epoch, the state of the stages before and the offsets that were read are committed in one
+transaction at its barrier, or not at all. Who reads with read_committed, as kcons and Java's
+console consumer when it is asked to, sees what is committed. State and offsets are in the topic
+GROUP-kpipe-state, which is made when it is missing, with as many partitions as the largest topic
+that the group reads. Whatever is in doubt is exit code 75: run the whole pipe again.
+
 Fields that become key, headers, time or topic stay in the row: the value is the whole line. A NULL
 is no key, a header without a value, and no topic, which is that of -t then.
 
 A dead letter in FILE is a line of JSON: line, reason, row_b64, and, where the marks say it, the
 topic, partition and offset that the row came from. FILE is added to. In a topic the row is the
-value, and the rest are headers. Rows that a stage before found bad or late, and put into the marks
-of epochs, go there too, with kind and stage; they are no failure. A topic that could not be opened
-is not asked for again: its rows are dead letters as long as the program runs.
+value, and the rest are headers; under epochs they are in the transaction, while in FILE a letter
+may stand twice when the pipe is run again. Rows that a stage before found bad or late, and put
+into the marks of epochs, go there too, with kind and stage; they are no failure. A topic that
+could not be opened is not asked for again: its rows are dead letters as long as the program runs.
 
 A signal does not cut a pipe short: ksink reads on to the end of its input. A second one ends it.
 
@@ -68,12 +73,20 @@ EXAMPLES
   kcons -t in --marks | ksink -t out --timestamp-field at --dead-letter topic:out-dead
                                                 rows without a time go to another topic
   kcons -t in -e -J | ksink -J -t copy          copies a topic, with headers and times
+  kcons -t visits -g g --instance i --epoch 500ms --from-beginning | swin --by page --tumble 1m |
+    ksink -t per-minute                         exactly once, whatever dies
+  kcons -t in -g g --epoch 5s | keach ./work | ksink --offsets-only
+                                                what was read is committed when it is done
 
 EXIT STATUS
    0  every line is acknowledged
-   1  a record failed (it is named, or a dead letter), or the world did: no broker, no topic
-   2  the command line is wrong, or the stream has epochs
-  75  the stream was cut short: what came is in the topic; run the pipe again";
+   1  a record failed (it is named, or a dead letter), or the world did: no broker, no topic; a
+      program between has dropped or added lines or marks; another copy has the same --instance
+   2  the command line is wrong, the broker is a mock and the stream has epochs, or the group has
+      state of stages that are not in the pipe
+  75  the stream was cut short: run the pipe again. Under epochs nothing is there of what was not
+      committed, and a broker that is away is 75 too; without, all that came is in the topic
+   n  a program before this one has failed with n, and said so in the stream";
 
 /// A pipeline's results to a Kafka topic.
 ///
@@ -90,7 +103,8 @@ pub struct Args {
     /// Creates a topic with P partitions of R replicas each when it is missing
     #[arg(long, value_name = "P:R")]
     create: Option<Shape>,
-    /// Writes the lines to stdout too, in their order, once they are acknowledged
+    /// Writes the lines to stdout too, in their order, once they are acknowledged, under epochs
+    /// once they are committed
     #[arg(long)]
     tee: bool,
     /// Puts aside what cannot be a record or be produced, as lines of JSON or as records of a
@@ -189,7 +203,7 @@ pub fn run(args: &Args) -> Result<Code> {
     work::Work::new(args)?;
     // Heard and left alone: what is on its way through the pipe is still to come.
     let _first_signal = Stop::listen()?;
-    let growth = if args.fields.envelope { ENVELOPE_GROWTH } else { 1 };
+    let growth = if args.fields.envelope { sink::ENVELOPE_GROWTH } else { 1 };
     let record_bytes_max = producer::record_bytes_max_of(&args.broker)?;
     let line_bytes_max = record_bytes_max.saturating_mul(growth).max(MARK_BYTES);
     let lines = Lines::new(Input::stdin()?, b'\n', line_bytes_max);
@@ -249,7 +263,7 @@ fn take(sink: &mut Sink<'_>, stream: &mut Stream) -> Result<()> {
         let number = stream.number() + 1;
         match stream.next_event()? {
             None => return Ok(()),
-            Some(Event::Data(line)) => sink.line(number, line),
+            Some(Event::Data(line)) => sink.line(number, line)?,
             Some(Event::Long(head, bytes)) => sink.long(number, head, bytes)?,
             Some(Event::Mark(mark, _)) => {
                 sink.heed(&mark);

@@ -24,6 +24,12 @@ const TEE_BYTES: usize = 64 << 20;
 /// How long to wait for acknowledgements at a time: those that free the --tee may be the last.
 const TEE_WAIT: Duration = Duration::from_millis(50);
 
+/// How many times longer than its record an envelope may be, in which a byte is `\u0000`.
+pub const ENVELOPE_GROWTH: usize = 6;
+
+/// Bytes that are shown of a line that is too long for any record.
+const HEAD_BYTES: usize = 64;
+
 /// A producer, what it is given, and what becomes of that.
 pub struct Sink<'a> {
     /// Where records go.
@@ -32,6 +38,8 @@ pub struct Sink<'a> {
     pub ledger: Ledger,
     /// How many topics are open.
     opened: usize,
+    /// Bytes of a line that may be a record.
+    line_bytes_max: usize,
     work: Work<'a>,
     course: Course,
     spool: Spool,
@@ -57,7 +65,9 @@ impl<'a> Sink<'a> {
             }
         }
         let (course, spool) = (Course::default(), Spool::default());
-        Ok(Sink { producer, ledger, opened, work, course, spool })
+        let growth = if args.fields.envelope { ENVELOPE_GROWTH } else { 1 };
+        let line_bytes_max = producer.record_bytes_max().saturating_mul(growth);
+        Ok(Sink { producer, ledger, opened, line_bytes_max, work, course, spool })
     }
 
     /// Opens a topic by `open`, and returns its number, for records.
@@ -74,13 +84,20 @@ impl<'a> Sink<'a> {
     }
 
     /// Keeps a line until [`Sink::produce`].
-    pub fn line(&mut self, number: u64, line: &[u8]) {
+    ///
+    /// # Errors
+    /// As [`Sink::long`].
+    pub fn line(&mut self, number: u64, line: &[u8]) -> Result<()> {
         if self.work.is_nothing() {
-            return;
+            return Ok(());
+        }
+        if line.len() > self.line_bytes_max {
+            return self.long(number, &line[..line.len().min(HEAD_BYTES)], line.len() as u64);
         }
         let position = self.course.line();
         self.ledger.keep(number, line, position);
         self.spool.push(number, line);
+        Ok(())
     }
 
     /// A line of so many bytes, of which only the first are there, is no record.
@@ -88,6 +105,9 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// When the file of dead letters cannot be written.
     pub fn long(&mut self, number: u64, head: &[u8], bytes: u64) -> Result<()> {
+        if self.work.is_nothing() {
+            return Ok(());
+        }
         let position = self.course.line();
         if !self.ledger.keeps_letters() {
             self.producer.refuse(number, bytes);

@@ -54,7 +54,7 @@ impl<'a> Pipeline<'a> {
     /// When it may not come here, or cannot be produced.
     pub fn line(&mut self, number: u64, line: &[u8], now: Duration) -> Result<()> {
         if let (true, Some(sink)) = (self.epochs.line(now)?, &mut self.sink) {
-            sink.line(number, line);
+            sink.line(number, line)?;
         }
         self.make_room()
     }
@@ -154,6 +154,25 @@ impl<'a> Pipeline<'a> {
 
     /// Produces what is kept, in a transaction.
     fn produce(&mut self) -> Result<()> {
+        let produced = self.produce_kept();
+        produced.map_err(|error| self.explained(error))
+    }
+
+    /// The error of a transaction, with what is known of it.
+    fn explained(&mut self, error: Error) -> Error {
+        let Some(sink) = &mut self.sink else { return error };
+        match &error {
+            Error::Failed(Code::UNFINISHED, _) if self.open && sink.producer.is_overdue() => {
+                let reason = "the broker has aborted one that was open for longer than \
+                              --transaction-timeout: shorter epochs, a larger --spool or a longer \
+                              time help";
+                Error::unfinished("transactions", reason)
+            }
+            _ => sink.ledger.doomed(error),
+        }
+    }
+
+    fn produce_kept(&mut self) -> Result<()> {
         let Some(sink) = &mut self.sink else { return Ok(()) };
         if !self.open {
             sink.producer.begin_transaction()?;
@@ -199,7 +218,7 @@ impl<'a> Pipeline<'a> {
                 self.epochs.refused(now);
                 self.abort()
             }
-            Err(Refusal::Failed(error)) => Err(sink.ledger.doomed(error)),
+            Err(Refusal::Failed(error)) => Err(self.explained(error)),
         }
     }
 

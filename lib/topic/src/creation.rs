@@ -51,8 +51,8 @@ impl FromStr for Shape {
     }
 }
 
-/// Creates `topic` when it is missing, with settings of its own. A mock broker knows no such request, and makes topics by
-/// itself when they are used.
+/// Creates `topic` when it is missing, with settings of its own. A mock broker knows no such
+/// request, and makes topics by itself when they are used.
 ///
 /// # Errors
 /// When the broker refuses.

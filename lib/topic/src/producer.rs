@@ -224,6 +224,8 @@ pub struct Producer {
     /// How long a transaction may be open; zero without transactions.
     transaction_timeout: Duration,
     haste: Option<Haste>,
+    /// When the last one began.
+    transaction_start: Instant,
     record_bytes_max: usize,
     failures: Vec<Failure>,
     /// Records that are, or will be, acknowledged or failed.
@@ -242,11 +244,16 @@ pub(crate) struct Context(pub(crate) Troubles);
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.0.log(level, facility, text);
+        // Whoever commits a transaction that has failed hears why.
+        if !matches!(facility, "TXNERR" | "ADDPARTS") {
+            self.0.log(level, facility, text);
+        }
     }
 
     fn error(&self, error: KafkaError, text: &str) {
-        self.0.error(&error, text);
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::Fenced) {
+            self.0.error(&error, text);
+        }
     }
 }
 
@@ -265,8 +272,7 @@ impl Producer {
         let client = native::producer::Producer::new(&config, context);
         let client = client.map_err(|error| config::refusal(&error))?;
         let time = |key| config.get(key).and_then(|ms| ms.parse().ok()).unwrap_or_default();
-        let [delivery, transaction] =
-            ["delivery.timeout.ms", "transaction.timeout.ms"].map(|key| time(key));
+        let [delivery, transaction] = ["delivery.timeout.ms", "transaction.timeout.ms"].map(time);
         let mut producer = Producer {
             client: ManuallyDrop::new(client),
             brokers: config.get("bootstrap.servers").unwrap_or_default().to_owned(),
@@ -278,6 +284,7 @@ impl Producer {
             transaction_timeout: Duration::from_millis(
                 options.transactions.as_ref().map_or(0, |_| transaction),
             ),
+            transaction_start: Instant::now(),
             record_bytes_max: record_bytes_max(&config),
             haste,
             config,

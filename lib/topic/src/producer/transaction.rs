@@ -127,8 +127,14 @@ impl Producer {
     /// # Errors
     /// When the producer can no longer produce.
     pub fn begin_transaction(&mut self) -> Result<()> {
-        self.lost = 0;
+        (self.lost, self.transaction_start) = (0, Instant::now());
         self.client.begin_transaction().map_err(|fault| self.failure(&fault))
+    }
+
+    /// Whether the last transaction has been open for so long that the broker has aborted it.
+    #[must_use]
+    pub fn is_overdue(&self) -> bool {
+        self.transaction_start.elapsed() >= self.transaction_timeout
     }
 
     /// Waits until every record of the transaction is acknowledged, and commits it with the
@@ -296,13 +302,22 @@ mod tests {
 
     #[test]
     fn a_member_that_the_group_has_left_behind_is_stale_and_a_fenced_one_lasts() {
-        for code in [22, 25, 27, 110, 113] {
-            let code = RDKafkaErrorCode::try_from(code).expect("a code");
+        use RDKafkaErrorCode as Code;
+        let refused = [
+            Code::IllegalGeneration,
+            Code::UnknownMemberId,
+            Code::RebalanceInProgress,
+            Code::FencedMemberEpoch,
+            Code::StaleMemberEpoch,
+        ];
+        assert_eq!(refused.map(|code| code as i32), [22, 25, 27, 110, 113]);
+        for code in refused {
             assert!(stale(&fault(code)).is_some() && !lasts(code), "{code}");
         }
-        let fenced = RDKafkaErrorCode::FencedInstanceId;
+        let fenced = Code::FencedInstanceId;
+        assert_eq!(fenced as i32, 82);
         assert!(stale(&fault(fenced)).is_none() && lasts(fenced));
-        let newer = RDKafkaErrorCode::ProducerFenced;
+        let newer = Code::ProducerFenced;
         assert!(stale(&fault(newer)).is_none() && !lasts(newer));
     }
 
