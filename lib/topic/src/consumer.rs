@@ -530,13 +530,11 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
     let session = match (scout.mock, env::var_os(mock::VARIABLE).is_some()) {
         (true, true) => &[("session.timeout.ms", "1100"), ("heartbeat.interval.ms", "200")][..],
         (true, false) => &[("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "1000")],
-        (false, _) if plan.epochs => {
-            &[
-                ("session.timeout.ms", "6000"),
-                ("heartbeat.interval.ms", "500"),
-                ("retry.backoff.ms", STABLE_BACKOFF_MS),
-            ]
-        }
+        (false, _) if plan.epochs => &[
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
+            ("retry.backoff.ms", STABLE_BACKOFF_MS),
+        ],
         (false, _) => &[],
     };
     // With the newer protocol, the broker alone decides how long a session is.
