@@ -1,7 +1,7 @@
-# The table of waits, of samples `NAME MS`. Lines `latency NAME ms MEDIAN` are added to a file, for
+# The table of waits, of samples `NAME MS`. Lines `RACE NAME ms MEDIAN` are added to a file, for
 # the floors.
 #
-#   awk -v measured=FILE -f samples.awk -f waits.awk
+#   awk -v race=NAME -v measured=FILE -f samples.awk -f waits.awk
 
 { wait[$1, runs[$1]] = $2 }
 
@@ -10,7 +10,7 @@ END {
   printf row, "", "min ms", "median ms"
   for (at = 1; at <= programs; at++) {
     usual = median(wait, names[at])
-    print "latency", names[at], "ms", usual >>measured
+    print race, names[at], "ms", usual >>measured
     printf row, names[at], sprintf("%.2f", least), sprintf("%.2f", usual)
   }
   print ""

@@ -5,16 +5,25 @@
 //! `stamp` turns every line into the time of its coming, in microseconds since the epoch, and
 //! passes it on at once; `read` prints the median and the 99th percentile of how old the lines are
 //! when they come, in milliseconds. Of the first tenth nothing is counted: programs start.
+//!
+//!     kcons --epoch ... | bench-latency barriers | ksink --tee ... | bench-latency read
+//!
+//! `barriers` holds the lines of an epoch until its barrier comes, and turns them into the time of
+//! that. `windows` reads results `from,until,...` in milliseconds as `read` does: how long ago
+//! their windows have ended. `silence` prints the longest time between two reads of lines.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use memchr::memchr_iter;
+use memchr::{memchr, memchr_iter};
 
 const BLOCK_BYTES: usize = 64 << 10;
 
+/// What a mark begins with, and the one that ends an epoch.
+const RS: u8 = 0x1e;
+const BARRIER: &[u8] = b"\x1e{\"mark\":\"barrier\"";
+
 fn main() -> io::Result<()> {
-    let mut ages = Vec::new();
     let mut stdout = io::stdout().lock();
     match std::env::args().nth(1).as_deref() {
         Some("stamp") => each_block(|lines, now| {
@@ -22,27 +31,80 @@ fn main() -> io::Result<()> {
             stdout.write_all(stamps.as_bytes())?;
             stdout.flush()
         }),
-        Some("read") => {
-            each_block(|lines, now| {
-                for line in lines {
-                    let text = String::from_utf8_lossy(line);
-                    let written: u64 = text.parse().map_err(io::Error::other)?;
-                    ages.push(now.saturating_sub(written));
-                }
-                Ok(())
-            })?;
-            let counted = ages.len() / 10;
-            let ages = &mut ages[counted..];
-            ages.sort_unstable();
-            if ages.is_empty() {
-                return Err(io::Error::other("no line came"));
-            }
-            let percentile = |percent| ages[(ages.len() - 1) * percent / 100];
-            let ms = |micros: u64| format!("{}.{:03}", micros / 1000, micros % 1000);
-            writeln!(stdout, "{} {}", ms(percentile(50)), ms(percentile(99)))
-        }
-        _ => Err(io::Error::other("usage: bench-latency stamp|read")),
+        Some("barriers") => barriers(&mut stdout),
+        Some("read") => read(&mut stdout, number),
+        Some("windows") => read(&mut stdout, |line| {
+            let from = memchr(b',', line).map_or(0, |comma| comma + 1);
+            let end = memchr(b',', &line[from..]).map_or(line.len(), |comma| from + comma);
+            number(&line[from..end]).map(|ms| ms * 1000)
+        }),
+        Some("silence") => silence(&mut stdout),
+        _ => Err(io::Error::other("usage: bench-latency stamp|barriers|read|windows|silence")),
     }
+}
+
+fn number(text: &[u8]) -> io::Result<u64> {
+    String::from_utf8_lossy(text).parse().map_err(io::Error::other)
+}
+
+/// Microseconds as milliseconds.
+fn ms(micros: u64) -> String {
+    format!("{}.{:03}", micros / 1000, micros % 1000)
+}
+
+/// Prints percentiles of how old lines are, of which `born` tells the time in microseconds.
+fn read(out: &mut impl Write, born: impl Fn(&[u8]) -> io::Result<u64>) -> io::Result<()> {
+    let mut ages = Vec::new();
+    each_block(|lines, now| {
+        for line in lines {
+            ages.push(now.saturating_sub(born(line)?));
+        }
+        Ok(())
+    })?;
+    let counted = ages.len() / 10;
+    let ages = &mut ages[counted..];
+    ages.sort_unstable();
+    if ages.is_empty() {
+        return Err(io::Error::other("no line came"));
+    }
+    let percentile = |percent| ages[(ages.len() - 1) * percent / 100];
+    writeln!(out, "{} {}", ms(percentile(50)), ms(percentile(99)))
+}
+
+/// Holds each epoch until its barrier. What comes between epochs waits for nothing.
+fn barriers(out: &mut impl Write) -> io::Result<()> {
+    // Marks as they are, and an empty line for each line of data.
+    let mut held = Vec::new();
+    each_block(|lines, now| {
+        let stamp = now.to_string();
+        for line in lines {
+            let is_mark = line.first() == Some(&RS) && line.get(1) != Some(&RS);
+            if is_mark {
+                held.extend_from_slice(line);
+            }
+            held.push(b'\n');
+            if line.starts_with(BARRIER) || is_mark && held.len() == line.len() + 1 {
+                for line in held.split_inclusive(|&byte| byte == b'\n') {
+                    out.write_all(if line == b"\n" { stamp.as_bytes() } else { b"" })?;
+                    out.write_all(line)?;
+                }
+                held.clear();
+            }
+        }
+        out.flush()
+    })
+}
+
+/// Prints the longest time without a line between two, in milliseconds.
+fn silence(out: &mut impl Write) -> io::Result<()> {
+    let (mut before, mut longest) = (None, 0);
+    each_block(|lines, now| {
+        if lines.next().is_some() {
+            longest = longest.max(now - before.replace(now).unwrap_or(now));
+        }
+        Ok(())
+    })?;
+    writeln!(out, "{}", ms(longest))
 }
 
 /// Hands `take` the lines that one read brought, and the time of that, to the end of stdin.
@@ -67,6 +129,7 @@ fn each_block(
             line
         });
         take(&mut lines, now)?;
+        for _ in lines {}
         block.copy_within(start..filled, 0);
         filled -= start;
     }

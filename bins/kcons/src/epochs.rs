@@ -3,6 +3,7 @@
 //! program came to.
 
 mod archivist;
+mod beat;
 mod hand_over;
 mod ledger;
 mod reset;
@@ -303,7 +304,7 @@ impl<'a> Epochs<'a> {
         self.reader.go_on(&next)?;
         self.say_start(origins);
         self.phase = Phase::Open;
-        self.due = Instant::now() + self.rhythm.epoch;
+        self.due = Instant::now() + beat::left(now(), self.rhythm.epoch);
         Ok(())
     }
 
@@ -367,7 +368,7 @@ impl<'a> Epochs<'a> {
     /// Ends an epoch behind everything written so far. Whether it did: who is another member by
     /// now than the one that began begins anew.
     fn barrier(&mut self, last: Option<Last>) -> Result<bool> {
-        self.due = Instant::now() + self.rhythm.epoch;
+        self.due = Instant::now() + beat::left(now(), self.rhythm.epoch);
         let membership = self.reader.membership();
         let (lines, offsets) = (self.sink.lines(), self.offsets());
         let barrier = self.ledger.barrier(membership.as_ref(), lines, offsets, last);

@@ -33,13 +33,15 @@ pub struct Changelog {
     drafts: Drafts,
     scratch: Vec<u8>,
     bytes: usize,
+    /// How many of the records are offsets, which are the last ones.
+    offsets: usize,
 }
 
 impl Changelog {
     /// The changelog in the topic of this number.
     #[must_use]
     pub fn new(topic: usize) -> Changelog {
-        Changelog { topic, drafts: Drafts::default(), scratch: Vec::new(), bytes: 0 }
+        Changelog { topic, drafts: Drafts::default(), scratch: Vec::new(), bytes: 0, offsets: 0 }
     }
 
     /// Keeps an entry of a stage's state in record `number`; a value of null deletes it.
@@ -79,13 +81,22 @@ impl Changelog {
         Ok(())
     }
 
-    /// Keeps the offset that the state of a partition is of, in record `number`.
+    /// Keeps the offset that the state of a partition is of, in record `number`; no entry of a
+    /// stage comes behind it.
     ///
     /// # Errors
     /// As [`Changelog::entry`].
     pub fn offset(&mut self, number: u64, position: &Position) -> Result<()> {
         let at = Partition(position.0.clone(), position.1);
-        self.entry(number, "", &at, &Json::Null, &position.2.into())
+        self.entry(number, "", &at, &Json::Null, &position.2.into())?;
+        self.offsets += 1;
+        Ok(())
+    }
+
+    /// How many of the records are offsets, which are the last ones.
+    #[must_use]
+    pub fn offsets(&self) -> usize {
+        self.offsets
     }
 
     /// How much memory the records take.
@@ -103,7 +114,7 @@ impl Changelog {
     /// Lets go of the records, and keeps their memory.
     pub fn clear(&mut self) {
         self.drafts.clear();
-        self.bytes = 0;
+        (self.bytes, self.offsets) = (0, 0);
     }
 }
 

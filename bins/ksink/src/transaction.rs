@@ -179,13 +179,21 @@ impl<'a> Pipeline<'a> {
             self.open = true;
         }
         self.letter_bytes = 0;
-        sink.produce()?;
-        if let Some((changelog, _)) = &mut self.changelog {
-            let headers = changelog.drafts().headers();
-            let records = changelog.drafts().records(&headers);
-            let written = sink.producer.write(&records, &mut sink.ledger);
-            changelog.clear();
-            written?;
+        match &mut self.changelog {
+            None => sink.produce()?,
+            Some((changelog, _)) => {
+                let headers = changelog.drafts().headers();
+                let records = changelog.drafts().records(&headers);
+                // The few offsets go first: librdkafka asks the broker to take partitions into a
+                // transaction 1 ms after the first record, and those of both topics then go in one
+                // request, not in two that wait for each other.
+                let (entries, offsets) = records.split_at(records.len() - changelog.offsets());
+                let written = sink.producer.write(offsets, &mut sink.ledger);
+                let written = written.and_then(|()| sink.produce());
+                let written = written.and_then(|()| sink.producer.write(entries, &mut sink.ledger));
+                changelog.clear();
+                written?;
+            }
         }
         sink.ledger.check()
     }

@@ -24,6 +24,10 @@ use crate::record::Partition;
 /// How long one question waits, so that whoever asks can look around in between.
 const SLICE: Duration = Duration::from_millis(500);
 
+/// How long librdkafka waits before it asks again for an offset that a transaction is just about to
+/// commit, which takes a few milliseconds; each time twice as long, as with its default of 100 ms.
+pub(crate) const STABLE_BACKOFF_MS: &str = "5";
+
 /// What is said of a group that is not to have members.
 pub const MEMBERS: &str = "has members: stop them first; who was killed is one for some seconds";
 
@@ -62,7 +66,11 @@ impl Archive {
     /// When a property is refused.
     pub fn open(flags: &Broker, group: &str) -> Result<Archive> {
         let client = |isolation: &str| {
-            let defaults = [("fetch.wait.max.ms", "50"), ("fetch.queue.backoff.ms", "1")];
+            let defaults = [
+                ("fetch.wait.max.ms", "50"),
+                ("fetch.queue.backoff.ms", "1"),
+                ("retry.backoff.ms", STABLE_BACKOFF_MS),
+            ];
             let mut config = config::client(flags, &defaults)?;
             config.set("isolation.level", isolation).set("group.id", group);
             config.set("enable.auto.commit", "false").set("enable.auto.offset.store", "false");

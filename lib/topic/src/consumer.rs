@@ -24,6 +24,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 pub use self::member::Membership;
+use crate::archive::STABLE_BACKOFF_MS;
 use crate::cluster::{self, PATIENCE, text};
 use crate::config;
 use crate::context::{Context, Rebalance, lasts, unassign};
@@ -529,9 +530,11 @@ fn reading(plan: &Plan<'_>, scout: &Scout) -> Result<ClientConfig> {
     let session = match (scout.mock, env::var_os(mock::VARIABLE).is_some()) {
         (true, true) => &[("session.timeout.ms", "1100"), ("heartbeat.interval.ms", "200")][..],
         (true, false) => &[("session.timeout.ms", "4000"), ("heartbeat.interval.ms", "1000")],
-        (false, _) if plan.epochs => {
-            &[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "500")]
-        }
+        (false, _) if plan.epochs => &[
+            ("session.timeout.ms", "6000"),
+            ("heartbeat.interval.ms", "500"),
+            ("retry.backoff.ms", STABLE_BACKOFF_MS),
+        ],
         (false, _) => &[],
     };
     // With the newer protocol, the broker alone decides how long a session is.
