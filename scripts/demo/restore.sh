@@ -34,8 +34,8 @@ entries=$(kcons -t g-kpipe-state -e -q | wc -lc)
 
 mkfifo input output
 began=${EPOCHREALTIME/./}
-"${head[@]}" >input & reader=$!
-"${stage[@]}" <input >output & keeper=$!
+"${head[@]}" >input 2>>said & reader=$!
+"${stage[@]}" <input >output 2>>said & keeper=$!
 exec {from}<output
 while read -r line <&"$from" && [[ $line != *'"mark":"restored"'* ]]; do :; done
 took=$(((${EPOCHREALTIME/./} - began) / 1000))

@@ -29,12 +29,12 @@ trap '"$STORE_PROGRAM" close; kill $(jobs -p) 2>/dev/null || true' EXIT
 # Reads on where the store is. The offsets are nowhere else: Kafka is told none.
 pipe() { # OPTIONS of kcons
   "$STORE_PROGRAM" offsets >from || return
-  kcons -t numbers -g sums --instance a --epoch 100ms --from-offsets from -o beginning -q "$@" |
+  kcons -t numbers -g sums --instance a --epoch 200ms --from-offsets from -o beginning -q "$@" |
     keach "$STORE_PROGRAM" load >marks
 }
 
 kgen numbers -q --seed 1 -n "$ROWS" >rows
-kgen numbers -q --seed 1 -n "$ROWS" --rate $((ROWS / 20)) | kprod -t numbers -q & feeder=$!
+kgen numbers -q --seed 1 -n "$ROWS" --rate $((ROWS / 8)) | kprod -t numbers -q & feeder=$!
 set -m # each pipe has a group of its own
 for ((kill = 0; kill < KILLS; kill++)); do
   pipe 2>>said &

@@ -2,9 +2,13 @@
 
 use std::io::{self, Write as _};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use kpipe_tests::kafka;
 use kpipe_tests::run::Run;
+
+/// Each has a Kafka, and one at a time is enough.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs the demo with `store`, which needs `program`.
 fn is_exact(store: &str, program: &str) {
@@ -21,6 +25,7 @@ fn is_exact(store: &str, program: &str) {
         let _ = writeln!(io::stderr(), "{said}");
         return;
     }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let line = format!("STORE={store} KILLS=8 scripts/demo/store.sh");
     let ended = Run::shell(&line).folder(kpipe_tests::program::root()).end().done();
     let text = ended.text();
