@@ -21,7 +21,9 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 runner-mock := kmock
 runner-kafka := kafka-run
 RUNNER := $(or $(runner-$(BROKER)),$(error BROKER is mock or kafka, not $(BROKER)))
-DEMOS := numbers logs running values fraud query host store
+DEMOS := numbers logs running values fraud query host
+# Those that need transactions, which the mock broker does not have.
+DEMOS_ON_KAFKA := store copies restore
 DEMO = RUNNER=$(RUNNER) PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/demo
 
 .PHONY: help
@@ -66,11 +68,22 @@ demo-host: build ## measures this machine, with the 95th percentile of its CPU
 	$(DEMO)/host.sh
 
 .PHONY: demo-store
-demo-store: build ## sums into SQLite, exactly once though the pipe is killed; needs sqlite3
+demo-store: build ## sums into SQLite, exactly once though the pipe is killed; on a real Kafka
 	$(DEMO)/store.sh
 
+.PHONY: demo-copies
+demo-copies: build ## 1, 2 and 4 copies of a pipe, one is killed, one more comes; on a real Kafka
+	$(DEMO)/copies.sh
+
+.PHONY: demo-restore
+demo-restore: build ## how long a state of a million keys takes to come back; on a real Kafka
+	$(DEMO)/restore.sh
+
 .PHONY: demos
-demos: demo $(DEMOS:%=demo-%) ## runs all demos, about a minute and a half
+demos: demo $(DEMOS:%=demo-%) ## runs all demos; those on a real Kafka alone with BROKER=kafka
+ifeq ($(BROKER),kafka)
+	$(MAKE) --no-print-directory $(DEMOS_ON_KAFKA:%=demo-%)
+endif
 
 .PHONY: test
 test: build kafka-there ## runs all tests; those on a real Kafka need Java 17 and Maven

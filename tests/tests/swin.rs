@@ -19,6 +19,8 @@ mod job;
 mod oracle;
 #[path = "swin/output.rs"]
 mod output;
+#[path = "swin/pipe.rs"]
+mod pipe;
 #[path = "swin/result.rs"]
 mod result;
 #[path = "swin/span.rs"]
