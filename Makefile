@@ -21,7 +21,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 runner-mock := kmock
 runner-kafka := kafka-run
 RUNNER := $(or $(runner-$(BROKER)),$(error BROKER is mock or kafka, not $(BROKER)))
-DEMOS := numbers logs running values fraud query host store
+DEMOS := numbers logs running values fraud query host offsets store
 DEMO = RUNNER=$(RUNNER) PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/demo
 
 .PHONY: help
@@ -42,7 +42,7 @@ demo-numbers: build ## sums random numbers every 2 s, each acknowledged by the b
 	$(DEMO)/numbers.sh
 
 .PHONY: demo-logs
-demo-logs: build ## counts ERROR lines in windows of 30 s every 10 s
+demo-logs: build ## counts ERROR lines in windows of 30 s every 10 s, of a topic and a socket
 	$(DEMO)/logs.sh
 
 .PHONY: demo-running
@@ -64,6 +64,10 @@ demo-query: build ## answers a query with WHERE, GROUP BY, HAVING and ORDER BY o
 .PHONY: demo-host
 demo-host: build ## measures this machine, with the 95th percentile of its CPU
 	$(DEMO)/host.sh
+
+.PHONY: demo-offsets
+demo-offsets: build ## reads exactly what is new, by offsets of one's own; needs sqlite3
+	$(DEMO)/offsets.sh
 
 .PHONY: demo-store
 demo-store: build ## sums into SQLite, exactly once though the pipe is killed; needs sqlite3
