@@ -183,6 +183,20 @@ uninstall: ## takes away what install put under PREFIX
 	done
 	rm -f $(PROGRAMS:%='$(BIN)/%') $(SCRIPTS:scripts/%='$(BIN)/%') $(DOCS:%='$(SHARE)/%')
 
+.PHONY: record
+record: build ## records what the README shows, docs/*.svg, from real runs; needs script(1)
+	export PATH="$(BUILT):$(CURDIR)/scripts:$$PATH"; \
+	scripts/record docs/pages.svg 72 18 kmock -q user-behavior:3 -- scripts/record.d/pages.sh; \
+	scripts/record docs/monitor.svg 72 14 scripts/record.d/monitor.sh
+
+# The programs are those of `build`, with their man pages and completions.
+DEB ?= $(dir $(BUILT))debian/
+DEB_FLAGS ?=
+
+.PHONY: deb
+deb: docs ## makes a Debian package of all, in target/debian; needs cargo-deb
+	$(CARGO) deb --quiet --package kpipe-gendocs --no-build $(DEB_FLAGS) --output '$(DEB)'
+
 .PHONY: clean
 clean: ## takes away everything that was built
 	$(CARGO) clean
