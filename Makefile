@@ -21,7 +21,7 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/release
 runner-mock := kmock
 runner-kafka := kafka-run
 RUNNER := $(or $(runner-$(BROKER)),$(error BROKER is mock or kafka, not $(BROKER)))
-DEMOS := numbers logs running values fraud query host
+DEMOS := numbers logs running values fraud query host offsets
 # Those that need transactions, which the mock broker does not have.
 DEMOS_ON_KAFKA := store copies restore
 DEMO = RUNNER=$(RUNNER) PATH="$(BUILT):$(CURDIR)/scripts:$$PATH" scripts/demo
@@ -44,7 +44,7 @@ demo-numbers: build ## sums random numbers every 2 s, each acknowledged by the b
 	$(DEMO)/numbers.sh
 
 .PHONY: demo-logs
-demo-logs: build ## counts ERROR lines in windows of 30 s every 10 s
+demo-logs: build ## counts ERROR lines in windows of 30 s every 10 s, of a topic and a socket
 	$(DEMO)/logs.sh
 
 .PHONY: demo-running
@@ -66,6 +66,10 @@ demo-query: build ## answers a query with WHERE, GROUP BY, HAVING and ORDER BY o
 .PHONY: demo-host
 demo-host: build ## measures this machine, with the 95th percentile of its CPU
 	$(DEMO)/host.sh
+
+.PHONY: demo-offsets
+demo-offsets: build ## reads exactly what is new, by offsets of one's own; needs sqlite3
+	$(DEMO)/offsets.sh
 
 .PHONY: demo-store
 demo-store: build ## sums into SQLite, exactly once though the pipe is killed; on a real Kafka
@@ -197,6 +201,20 @@ uninstall: ## takes away what install put under PREFIX
 	    [[ $$(readlink "$$at") != "$${link#*:}" ]] || rm -f "$$at"; \
 	done
 	rm -f $(PROGRAMS:%='$(BIN)/%') $(SCRIPTS:scripts/%='$(BIN)/%') $(DOCS:%='$(SHARE)/%')
+
+.PHONY: record
+record: build ## records what the README shows, docs/*.svg, from real runs; needs script(1)
+	export PATH="$(BUILT):$(CURDIR)/scripts:$$PATH"; \
+	scripts/record docs/pages.svg 72 18 kmock -q user-behavior:3 -- scripts/record.d/pages.sh; \
+	scripts/record docs/monitor.svg 72 14 scripts/record.d/monitor.sh
+
+# The programs are those of `build`, with their man pages and completions.
+DEB ?= $(dir $(BUILT))debian/
+DEB_FLAGS ?=
+
+.PHONY: deb
+deb: docs ## makes a Debian package of all, in target/debian; needs cargo-deb
+	$(CARGO) deb --quiet --package kpipe-gendocs --no-build $(DEB_FLAGS) --output '$(DEB)'
 
 .PHONY: clean
 clean: ## takes away everything that was built

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # CPU and memory of this machine, measured five times a second, over windows of 3 s: the mean and
 # the 95th percentile of the CPU, and the highest use of memory, on the terminal and in a topic.
-# Then awk computes the same from what kgen measured; the percentile may be off by 1 %.
+# The topic is read again, as a table, and awk computes the same from what kgen measured; the
+# percentile may be off by 1 %.
 #
 #   RUNNER   kmock or kafka-run (default kmock)
 set -euo pipefail
@@ -28,8 +29,9 @@ kcons -t hosts --from-beginning -c "$count" --marks -q |
   tee -i >(grep --line-buffered -av $'^\x1e' >&3) | ksink -t usage --no-transaction -q
 wait "$producer"
 
-kcons -t usage --from-beginning -e -q |
-  jq -r '[.window_start, .host, .cpu, .mem, .cpu_p95] | map(tostring) | join(" ")' >ours
+kcons -t usage --from-beginning -e -q >again
+swin --each window_start window_end host cpu cpu_p95 mem -o table <again
+jq -r '[.window_start, .host, .cpu, .mem, .cpu_p95] | map(tostring) | join(" ")' again >ours
 # The rank of a percentile may lie between two readings: awk gives the one below and the one above.
 sort -t, -k3,3n sent | awk -F, '{ window = $1 - $1 % 3000 " " $2; nth = count[window]++
     cpu[window, nth] = $3; sum[window] += $3; if ($4 > mem[window]) mem[window] = $4 }

@@ -82,6 +82,29 @@ fn everything_comes_and_goes() {
 }
 
 #[test]
+fn the_debian_package_holds_what_is_installed() {
+    if !Run::shell("cargo deb --version").end().status.success() {
+        println!("**** No cargo-deb: the test of the Debian package is SKIPPED.");
+        return;
+    }
+    let folder = TempDir::new().expect("a folder for the test");
+    make("install", &folder.path().join("installed"), &[]);
+    let deb = format!("DEB={}/", folder.path().display());
+    let more = ["--old-file=docs", "DEB_FLAGS=--fast", &deb];
+    let said = try_make("deb", folder.path(), &more).done();
+    assert!(said.text().ends_with(".deb\n"), "the path of the package: {}", said.text());
+    let unpack = "mkdir packed; dpkg-deb -x kpipe_*.deb packed; packed/usr/bin/topk --version";
+    let said = Run::shell(unpack).folder(folder.path()).end().done();
+    assert!(said.text().starts_with("topk "), "{}", said.text());
+
+    let packed = files(&folder.path().join("packed"));
+    for path in files(&folder.path().join("installed")) {
+        let path = path.replace("zsh/site-functions", "zsh/vendor-completions");
+        assert!(packed.contains(&path), "{path} is in the package");
+    }
+}
+
+#[test]
 fn the_tools_of_others_stay() {
     let folder = TempDir::new().expect("a folder for the test");
     let bin = folder.path().join("usr/bin");
