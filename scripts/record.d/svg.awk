@@ -7,6 +7,7 @@ BEGIN {
   if ((getline all < text) < 0) fail("cannot read " text)
   RS = "\n"
   at = 1
+  row = column = bold = 0
 }
 
 {
@@ -98,7 +99,8 @@ function page(   y, x, letter, line, is_bold, lines) {
 }
 
 function draw(seconds,   n, start, end) {
-  printf "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\">\n",
+  printf "<svg xmlns=\"http://www.w3.org/2000/svg\" xml:space=\"preserve\" "
+  printf "viewBox=\"0 0 %d %d\" width=\"%d\">\n",
     columns * 8.43 + 32, rows * 20 + 28, columns * 8.43 + 32
   print "<style>"
   print "rect{fill:#16181d}text{fill:#d8dee9;font:14px monospace;white-space:pre}"
