@@ -5,7 +5,7 @@ use kpipe_tests::run::Run;
 
 /// Windows of arrival time, so that all hangs on the ticks of the one reading. What was cut short
 /// gives the same up to there.
-const SCRIPT: &str = r#"
+const SCRIPT: &str = r"
     pipe() { swin -F'|' --by '$1 as page' --tumble 200ms 'sum($2) as clicks' | topk -k 3 clicks; }
     kgen pages --seed 1 -n 20000 --rate 4000 -q | kprod -t rows -q &
     kcons -t rows -g g --epoch 1s --commit-interval 0 -o beginning -q -n 20000 |
@@ -15,7 +15,7 @@ const SCRIPT: &str = r#"
     head -c $(($(wc -c <run.marks) / 2)) run.marks > cut.marks
     pipe < cut.marks > c
     echo $? $(head -c $(wc -c <c) a | cmp - c && echo same)
-"#;
+";
 
 #[test]
 fn what_was_read_live_gives_the_same_bytes_again() {

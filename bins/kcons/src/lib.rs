@@ -482,7 +482,7 @@ fn read_epochs(
         let ends = epochs::ends(&orders, &archive, reader.partitions())?;
         Ok((reader, archive, ends))
     });
-    let (reader, archive, ends) = opened.inspect_err(|error| sink.abort(error))?;
+    let (reader, archive, ends) = opened.inspect_err(|error| sink.give_up(error))?;
     let account = Epochs::new(orders, rhythm, (reader, archive, ends), sink, (&stop, bell))?.run();
     report(args, &account, begun);
     account.ended.map(|()| Code::DONE)

@@ -13,7 +13,7 @@ use crate::format::Format;
 use crate::marks::Marks;
 use crate::screen;
 use crate::view::View;
-use crate::writer::{self, Writer};
+use crate::writer::{self, LAST_WORDS, Writer};
 
 /// How a record is printed.
 #[derive(Debug)]
@@ -353,6 +353,16 @@ impl Sink {
             mark.write(self.out.buffer());
             // The failure is told on stderr; one more of stdout would hide it.
             let _ = self.out.flush();
+        }
+    }
+}
+
+impl Sink {
+    /// Tells whoever reads the marks that the stream fails before it has begun, and ends it.
+    pub(crate) fn give_up(&mut self, error: &Error) {
+        self.abort(error);
+        if let Some(writer) = self.writer() {
+            writer.finish(LAST_WORDS);
         }
     }
 }

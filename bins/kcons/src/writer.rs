@@ -4,8 +4,9 @@
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use pipe::exit::{Error, Result};
 use pipe::stdio::{Output, reason};
@@ -17,6 +18,9 @@ pub(crate) const BLOCK: usize = 32 << 10;
 
 /// Blocks that wait to be written.
 const BLOCKS: usize = 16;
+
+/// How long the news of a failure may take to be written.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// Hands blocks of bytes to the thread that writes them.
 #[derive(Debug)]
@@ -34,7 +38,8 @@ struct State {
     /// Whether the loop wants to hear of the next block that is written.
     wanted: AtomicBool,
     /// Whether the thread has closed its output.
-    closed: AtomicBool,
+    closed: Mutex<bool>,
+    closing: Condvar,
     failure: Mutex<Option<Error>>,
 }
 
@@ -94,7 +99,16 @@ impl Writer {
 
     /// Whether the output was closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.state.closed.load(Ordering::SeqCst)
+        *lock(&self.state.closed)
+    }
+
+    /// Hands over what waits, closes the output, and waits until that was done, for so long: the
+    /// last words of a program that has nothing else to do.
+    pub(crate) fn finish(&mut self, time: Duration) {
+        let _ = self.offer();
+        self.close();
+        let closed = lock(&self.state.closed);
+        let _ = self.state.closing.wait_timeout_while(closed, time, |closed| !*closed);
     }
 }
 
@@ -123,7 +137,8 @@ fn write(
     if let Err(failure) = written.and_then(|()| out.close()) {
         *lock(&state.failure) = Some(failure);
     }
-    state.closed.store(true, Ordering::SeqCst);
+    *lock(&state.closed) = true;
+    state.closing.notify_all();
     rope.ring();
 }
 

@@ -116,17 +116,22 @@ impl Command {
             if left {
                 return Err(Error::Closed);
             }
+            let is_over = until.is_some_and(|until| Instant::now() >= until);
+            if is_over && ended.is_none() {
+                return Err(self.too_slow());
+            }
+            if is_over {
+                // Who still writes is not the command, and would go on for ever.
+                kill(Some(running.pid));
+            }
             if readable && let Some(from) = &mut pipe {
                 let bytes = from.read(&mut block).map_err(|error| self.failure(&error))?;
                 output.extend(&block[..bytes])?;
                 if bytes == 0 {
                     pipe = None;
                 }
-            } else if until.is_some_and(|until| Instant::now() >= until) {
-                if ended.is_some() {
-                    break;
-                }
-                return Err(self.too_slow());
+            } else if is_over {
+                break;
             }
             if ended.is_none() && running.has_ended()? {
                 ended = Some(Instant::now());

@@ -287,7 +287,12 @@ impl Ledger {
             let why = self.letters.as_mut().and_then(|letters| letters.mailbox.forget(number));
             let why = why.unwrap_or_default();
             let name = name(number - LETTER, number - LETTER);
-            say(format!("{name}: {why}; its dead letter: {reason}"));
+            let message = format!("{name}: {why}; its dead letter: {reason}");
+            if self.committed.is_some() {
+                self.refusal.get_or_insert(message);
+            } else {
+                say(message);
+            }
         }
     }
 }
@@ -355,7 +360,8 @@ impl Reports for Ledger {
             self.lose_letters(first, last, reason);
             return;
         }
-        if first >= STATE {
+        // What nobody puts aside is never committed past.
+        if first >= STATE || self.committed.is_some() && self.letters.is_none() {
             self.refusal.get_or_insert_with(|| format!("{}: {reason}", name(first, last)));
             return;
         }

@@ -327,6 +327,8 @@ fn take_epochs(pipeline: &mut Pipeline<'_>, stream: &mut Stream, start: Instant)
             Some(Event::Mark(mark, line)) => {
                 now = start.elapsed();
                 pipeline.mark(number, &mark, line.len(), now)?;
+                // A commit may have taken long, which is not the time of the lines behind it.
+                now = start.elapsed();
             }
         }
     }

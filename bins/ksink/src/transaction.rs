@@ -149,7 +149,8 @@ impl<'a> Pipeline<'a> {
         let limit = if self.open { PIECE_BYTES } else { self.args.epochs.spool };
         let state = self.changelog.as_ref().map_or(0, |(changelog, _)| changelog.bytes());
         let lines = self.sink.as_ref().map_or(0, Sink::memory);
-        if lines + state + self.letter_bytes < limit { Ok(()) } else { self.produce() }
+        let kept = lines + state + self.letter_bytes;
+        if kept == 0 || kept < limit { Ok(()) } else { self.produce() }
     }
 
     /// Produces what is kept, in a transaction.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures_executor::block_on;
 use pipe::exit::{Error, Result};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::{Client, ClientContext, DefaultClientContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
@@ -25,6 +25,9 @@ const QUESTION: Duration = Duration::from_millis(500);
 
 /// How long to wait before it is asked again whether a topic is there.
 const AGAIN: Duration = Duration::from_millis(20);
+
+/// The setting that says what becomes of what is old.
+const POLICY: &str = "cleanup.policy";
 
 /// As many replicas as the broker gives topics of which none are asked for.
 pub(crate) const ANY: i32 = -1;
@@ -70,8 +73,13 @@ pub(crate) fn create(
         config.create().map_err(|error| Unlisted::Lasts(config::refusal(&error)))?;
     match client.inner().fetch_metadata(Some(topic), PATIENCE) {
         Ok(metadata) if metadata.topics().iter().all(|one| one.error().is_some()) => {}
-        // It is there. Or nobody answers, which is told by the producer, who is opened next.
-        Ok(_) | Err(_) => return Ok(()),
+        Ok(_) => return check_settings(&client, topic, settings),
+        // Who is opened next would make it with the broker's own settings.
+        Err(error) if !settings.is_empty() => {
+            return Err(Unlisted::Passes(Error::world(topic, error)));
+        }
+        // Nobody answers, which is told by the producer, who is opened next.
+        Err(_) => return Ok(()),
     }
     if client.inner().fetch_cluster_id(QUESTION).is_some_and(|id| id.starts_with(MOCK)) {
         return Ok(());
@@ -98,6 +106,34 @@ pub(crate) fn create(
                 Unlisted::Lasts(error)
             })
         }
+    }
+}
+
+/// Checks that a topic that is there has the `settings` that it would have been made with: who
+/// deletes what is old loses what a key had last.
+fn check_settings(
+    client: &AdminClient<DefaultClientContext>,
+    topic: &str,
+    settings: &[(&str, &str)],
+) -> Result<(), Unlisted> {
+    let Some(&(key, wanted)) = settings.iter().find(|(key, _)| *key == POLICY) else {
+        return Ok(());
+    };
+    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+    let described = block_on(client.describe_configs(&[ResourceSpecifier::Topic(topic)], &options));
+    let entries = match described {
+        Ok(mut results) => results.pop().and_then(Result::ok).map(|one| one.entries),
+        Err(error) => return Err(Unlisted::Passes(Error::world(topic, error))),
+    };
+    // Who may not ask, or gets no answer to that, believes it.
+    let policy = entries.into_iter().flatten().find(|one| one.name == key);
+    match policy.and_then(|one| one.value) {
+        Some(value) if !value.split(',').any(|one| one.trim() == wanted) => {
+            let reason =
+                format!("has {key}={value} and needs {wanted}: old state would be deleted");
+            Err(Unlisted::Lasts(Error::world(topic, reason)))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -52,7 +52,8 @@ impl Scout {
         let client: BaseConsumer<Context> = client.map_err(|error| config::refusal(&error))?;
         let brokers = config.get("bootstrap.servers").unwrap_or_default();
         let partitions = partitions(&client, brokers, plan)?;
-        let written = if plan.until_end {
+        // Under epochs the archive is asked, and again until it answers.
+        let written = if plan.until_end && !plan.epochs {
             cluster::offsets(&client, &partitions, Offset::End)?
         } else {
             Vec::new()

@@ -11,15 +11,13 @@ use pipe::mark::{How, Last};
 use topic::consumer::Change;
 
 use super::{Commits, Epochs, Phase};
+use crate::writer::LAST_WORDS;
 
 /// How long the group waits for the commit of partitions that another member gets.
 const HAND_OVER: Duration = Duration::from_millis(500);
 
 /// How long the last commit may take.
 const FAREWELL: Duration = Duration::from_secs(30);
-
-/// How long the news of a failure may take to be written.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long one question for what is committed waits.
 const SLICE: Duration = Duration::from_millis(100);

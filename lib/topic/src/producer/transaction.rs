@@ -287,6 +287,7 @@ pub(super) fn lasts(code: RDKafkaErrorCode) -> bool {
             | Code::UnsupportedForMessageFormat
             | Code::MessageSizeTooLarge
             | Code::InvalidRecord
+            | Code::InvalidTimestamp
             | Code::InvalidGroupId
             | Code::PolicyViolation
             | Code::OffsetMetadataTooLarge
