@@ -94,11 +94,11 @@ fn lines_state_and_offsets_are_committed_together() {
         changes(&kafka, "g"),
         [
             change(0, "[\"\",\"in\",null]", Some("0")),
+            change(1, "[\"\",\"in\",null]", Some("2")),
             change(1, "[\"0:swin\",\"in\",[\"k\",1]]", Some("{\"n\":1}")),
             change(1, "[\"0:swin\",\"in\",[\"k\",2]]", Some("[2]")),
-            change(1, "[\"\",\"in\",null]", Some("2")),
-            change(1, "[\"0:swin\",\"in\",[\"k\",2]]", None),
             change(1, "[\"\",\"in\",null]", Some("3")),
+            change(1, "[\"0:swin\",\"in\",[\"k\",2]]", None),
         ]
     );
     let ended = self::ksink(&kafka, &["-t", "out"], &(member.head(&[]) + END));
@@ -395,7 +395,7 @@ fn offsets_can_be_committed_without_any_line() {
     assert_eq!(member.committed("in", 0).0, Some(5));
     let offset = |offset: &str| (0, "[\"\",\"in\",null]".to_owned(), Some(offset.to_owned()));
     let entry = (0, "[\"0:swin\",\"in\",1]".to_owned(), Some("2".to_owned()));
-    assert_eq!(changes(&kafka, "g"), [offset("2"), entry, offset("5")]);
+    assert_eq!(changes(&kafka, "g"), [offset("2"), offset("5"), entry]);
 }
 
 #[test]
@@ -413,7 +413,7 @@ fn an_idle_epoch_makes_no_transaction_and_a_last_one_does() {
 
 #[test]
 fn the_changelog_has_the_partitions_of_the_largest_input_and_is_compacted() {
-    let Some(kafka) = Kafka::start(&["in:3", "more:2", "out:1", "h-kpipe-state:2"]) else { return };
+    let Some(kafka) = Kafka::start(&["in:3", "more:2", "out:1", "i-kpipe-state:3"]) else { return };
     let member = Member::join(kafka.address(), "g", None, &["in", "more"]);
     let at = [("in", 0, 0), ("in", 1, 0), ("in", 2, 0), ("more", 0, 0), ("more", 1, 7)];
     let input = member.head(&[]) + &member.barrier(1, 0, &at) + END;
@@ -427,12 +427,19 @@ fn the_changelog_has_the_partitions_of_the_largest_input_and_is_compacted() {
         text.contains("PartitionCount: 3") && text.contains("cleanup.policy=compact"),
         "{text}"
     );
-    let member = Member::join(kafka.address(), "h", None, &["in"]);
-    let at = [("in", 0, 0), ("in", 1, 0), ("in", 2, 0)];
-    let input = member.head(&[]) + &member.barrier(1, 0, &at) + END;
-    let part = "h-kpipe-state: has 2 partitions, and the largest input topic 3";
-    failed(&ksink(&kafka, &["-t", "out"], &input), 1, part);
-    assert_eq!(member.committed("in", 0).0, None);
+    let two = ["--create", "--topic", "h-kpipe-state", "--partitions", "2"];
+    let compact = ["--config", "cleanup.policy=compact"];
+    let _ = Run::command(kafka.tool("TopicCommand")).args(two).args(compact).end().done();
+    for (group, part) in [
+        ("h", "h-kpipe-state: has 2 partitions, and the largest input topic 3"),
+        ("i", "i-kpipe-state: has cleanup.policy=delete and needs compact"),
+    ] {
+        let member = Member::join(kafka.address(), group, None, &["in"]);
+        let at = [("in", 0, 0), ("in", 1, 0), ("in", 2, 0)];
+        let input = member.head(&[]) + &member.barrier(1, 0, &at) + END;
+        failed(&ksink(&kafka, &["-t", "out"], &input), 1, part);
+        assert_eq!(member.committed("in", 0).0, None);
+    }
 }
 
 #[test]
@@ -445,7 +452,11 @@ fn a_record_that_the_broker_refuses_ends_the_run_for_good() {
     let input = head(&member) + &large + &member.barrier(1, 1, &[("in", 0, 1)]) + END;
     failed(&ksink(&kafka, &["-t", "small"], &input), 1, "line 5: ");
     assert_eq!(member.committed("in", 0).0, None);
-    // What ksink knows to be too large is put aside.
+    // What ksink itself knows to be too large ends it as well, before the epoch is committed.
+    let known = ["-t", "small", "-X", "message.max.bytes=3000"];
+    failed(&ksink(&kafka, &known, &input), 1, "line 5: ");
+    assert_eq!(member.committed("in", 0).0, None);
+    // Unless it is put aside.
     let letters =
         ["--dead-letter", "topic:dead", "-X", "message.max.bytes=3000", "--create", "1:1"];
     let ended = ksink(&kafka, &[&["-t", "small"], &letters[..]].concat(), &input);
