@@ -11,18 +11,32 @@ use kpipe_tests::program;
 use kpipe_tests::run::{Ended, Run};
 use tempfile::TempDir;
 
-/// The demos, without that of a foreign store, which has a test of its own.
+/// Those that need transactions, which the mock broker does not have; stores have tests of their
+/// own.
+const ON_KAFKA: [&str; 3] = ["copies.sh", "restore.sh", "store.sh"];
+
+/// The demos that run on the mock broker.
 fn demos() -> Vec<String> {
-    let folder = program::root().join("scripts/demo").read_dir().expect("scripts/demo is there");
-    let name = |entry: std::io::Result<std::fs::DirEntry>| {
-        entry.expect("an entry of it").file_name().into_string().expect("a demo's name is text")
-    };
     let has_sqlite = Command::new("sqlite3").arg("--version").output().is_ok();
     if !has_sqlite {
         println!("**** No sqlite3: the demo of offsets is SKIPPED.");
     }
-    let runs = |name: &String| name != "store.sh" && (has_sqlite || name != "offsets.sh");
-    folder.map(name).filter(runs).collect()
+    let mut demos = scripts();
+    demos.retain(|name| !ON_KAFKA.contains(&name.as_str()));
+    demos.retain(|name| has_sqlite || name != "offsets.sh");
+    demos
+}
+
+/// All demos.
+fn scripts() -> Vec<String> {
+    let folder = program::root().join("scripts/demo").read_dir().expect("scripts/demo is there");
+    let name = |entry: std::io::Result<std::fs::DirEntry>| {
+        entry.expect("an entry of it").file_name().into_string().expect("a demo's name is text")
+    };
+    folder
+        .map(name)
+        .filter(|name| Path::new(name).extension().is_some_and(|end| end == "sh"))
+        .collect()
 }
 
 /// Runs a demo, shortened, with the programs in `first` before all others.
@@ -73,7 +87,7 @@ fn demos_find_out_that_lines_were_doubled() {
 #[test]
 fn every_demo_has_a_target() {
     let makefile = fs::read_to_string(program::root().join("Makefile")).expect("the Makefile");
-    for demo in demos() {
+    for demo in scripts() {
         assert!(makefile.contains(&format!("\t$(DEMO)/{demo}\n")), "a target for {demo}");
     }
 }
