@@ -315,8 +315,15 @@ impl Archive {
 
     /// Nothing for now, unless `error` does not go away by waiting.
     fn later<T>(&self, thing: impl std::fmt::Display, error: &KafkaError) -> Result<Option<T>> {
+        use RDKafkaErrorCode as Code;
         match error.rdkafka_error_code() {
-            Some(code) if lasts(code) => Err(Error::world(thing, reason(code))),
+            // A topic that was just made is not known to every broker yet.
+            Some(code)
+                if lasts(code)
+                    && !matches!(code, Code::UnknownTopic | Code::UnknownTopicOrPartition) =>
+            {
+                Err(Error::world(thing, reason(code)))
+            }
             _ => {
                 self.serve();
                 Ok(None)
