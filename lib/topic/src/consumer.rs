@@ -52,6 +52,10 @@ const FAREWELL: Duration = Duration::from_secs(5);
 /// What has happened to a static member that another one has replaced.
 const FENCED: &str = "another member has taken our --instance: each copy needs one of its own";
 
+/// The same behind a session of ours that timed out.
+const FENCED_BY_ITSELF: &str =
+    "the session had timed out, and our --instance is another member's by now: run it again";
+
 /// Properties that a reader needs as they are, with what to use instead.
 const RESERVED: [(&str, &str); 3] = [
     ("enable.auto.offset.store", "offsets are stored when stdout has accepted the records"),
@@ -476,11 +480,14 @@ impl Reader {
         };
         // Of a fatal error, the event may only say that it is fatal.
         let code = self.client.client().fatal_error().map_or(code, |(cause, _)| cause);
-        let reason = match code {
-            RDKafkaErrorCode::FencedInstanceId => FENCED.to_owned(),
-            code => config::reason(code),
-        };
-        Err(Error::world(self.thing(code), reason))
+        let thing = self.thing(code);
+        Err(match code {
+            RDKafkaErrorCode::FencedInstanceId if self.client.context().has_timed_out() => {
+                Error::unfinished(thing, FENCED_BY_ITSELF)
+            }
+            RDKafkaErrorCode::FencedInstanceId => Error::world(thing, FENCED),
+            code => Error::world(thing, config::reason(code)),
+        })
     }
 
     /// What an error that lasts is about.

@@ -21,7 +21,12 @@ pub(crate) struct Context {
     commits: Mutex<Commits>,
     /// Whether the reader has gone, so that the callbacks answer the group themselves.
     closing: AtomicBool,
+    /// Whether the group has not heard of us for so long that we joined it again.
+    timed_out: AtomicBool,
 }
+
+/// What librdkafka calls the end of a session.
+const SESSION_TIMED_OUT: &str = "SESSTMOUT";
 
 /// A change of the assignment, not yet answered.
 #[derive(Debug)]
@@ -51,6 +56,13 @@ impl Context {
         lock(&self.commits)
     }
 
+    /// Whether a session of ours has timed out. librdkafka has then joined again, as a new member
+    /// of the same name, and may hear of the old one, by an answer that was under way, that
+    /// another has its name.
+    pub(crate) fn has_timed_out(&self) -> bool {
+        self.timed_out.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
     }
@@ -58,6 +70,9 @@ impl Context {
 
 impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        if facility == SESSION_TIMED_OUT {
+            self.timed_out.store(true, Ordering::Relaxed);
+        }
         self.troubles.log(level, facility, text);
     }
 
