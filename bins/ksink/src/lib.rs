@@ -34,6 +34,10 @@ use crate::transaction::Pipeline;
 /// Bytes of lines that are produced together at most, outside transactions.
 const SPOOL_BYTES: usize = 256 << 10;
 
+/// Bytes that may wait in the pipe while a transaction is committed: the most that Linux allows
+/// everybody.
+const PIPE_BYTES: usize = 1 << 20;
+
 /// How long the letter of a record may be held back that fails while nothing else comes.
 const LETTER_WAIT: Duration = Duration::from_secs(1);
 
@@ -206,8 +210,8 @@ pub fn run(args: &Args) -> Result<Code> {
     let growth = if args.fields.envelope { sink::ENVELOPE_GROWTH } else { 1 };
     let record_bytes_max = producer::record_bytes_max_of(&args.broker)?;
     let line_bytes_max = record_bytes_max.saturating_mul(growth).max(MARK_BYTES);
-    let lines = Lines::new(Input::stdin()?, b'\n', line_bytes_max);
-    let mut stream = Stream::new(lines, args.fields.plain);
+    let input = Input::stdin()?.roomy(PIPE_BYTES);
+    let mut stream = Stream::new(Lines::new(input, b'\n', line_bytes_max), args.fields.plain);
     match stream.opening()? {
         Some(Mark::Open { epochs: true, tick_ms, stages }) if !args.epochs.no_transaction => {
             // Entries of state that are not stored would be missing in the next run.

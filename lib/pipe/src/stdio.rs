@@ -58,6 +58,18 @@ impl Input {
         Ok(Input::over(File::from(owned), name))
     }
 
+    /// The same input, with room for so many bytes when it is a pipe, so that its writer goes on
+    /// while this program has something else to do. Where the system has no such thing, or does
+    /// not allow so many, it stays as it is.
+    #[must_use]
+    pub fn roomy(self, bytes: usize) -> Input {
+        #[cfg(target_os = "linux")]
+        let _ = rustix::pipe::fcntl_setpipe_size(&self.file, bytes);
+        #[cfg(not(target_os = "linux"))]
+        let _ = bytes;
+        self
+    }
+
     /// The file's name in messages.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -295,5 +307,21 @@ pub(crate) fn wait_for(
         Ok(ready) => Ok(ready > 0),
         Err(rustix::io::Errno::INTR) => Ok(false),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use rustix::pipe::{fcntl_getpipe_size, pipe};
+
+    #[test]
+    fn a_pipe_gets_room_and_what_is_none_stays_as_it_is() {
+        let (reader, _writer) = pipe().expect("a pipe");
+        let before = fcntl_getpipe_size(&reader).expect("a size");
+        let input = Input::over(File::from(reader), "a pipe").roomy(2 * before);
+        assert!(fcntl_getpipe_size(&input.file).expect("a size") >= 2 * before);
+        let file = File::open("/dev/null").expect("a file");
+        assert_eq!(Input::over(file, "a file").roomy(1).name(), "a file");
     }
 }

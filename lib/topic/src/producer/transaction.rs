@@ -20,8 +20,10 @@ use crate::scout::MOCK;
 /// broker starts, and than another producer's transaction lives by default.
 const OPENING: Duration = Duration::from_secs(30);
 
-/// How long one call waits while a producer opens, before its troubles are looked at.
+/// How long one call waits while a producer opens, before its troubles are looked at: at first
+/// not for long, as librdkafka looks for a broker when it is called, and otherwise every 500 ms.
 const STEP: Duration = Duration::from_millis(500);
+const STEP_MIN: Duration = Duration::from_millis(5);
 
 /// How long to wait before a call that may be repeated is.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -95,8 +97,10 @@ impl Producer {
     /// As [`Producer::open`]; when the broker knows no transactions.
     pub(super) fn init_transactions(&mut self) -> Result<()> {
         let deadline = Instant::now() + OPENING;
-        while let Err(fault) = self.client.init_transactions(STEP) {
-            self.client.serve(AGAIN, |_| {});
+        let mut step = STEP_MIN;
+        while let Err(fault) = self.client.init_transactions(step) {
+            self.client.serve(AGAIN.min(step), |_| {});
+            step = STEP.min(step * 2);
             let troubles = &self.client.client().context().0;
             let said = troubles.last().map(|(thing, reason)| format!("{thing}: {reason}"));
             if troubles.is_hopeless() {
