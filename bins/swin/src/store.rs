@@ -1079,6 +1079,7 @@ fn heap_bytes(aggregates: &[Aggregate]) -> usize {
 }
 
 /// Makes aggregates what others are, one by one.
+#[inline]
 fn set(into: &mut [Aggregate], from: &[Aggregate]) {
     into.iter_mut().zip(from).for_each(|(into, from)| into.set(from));
 }

@@ -92,6 +92,12 @@ impl Mixed {
         Ok(())
     }
 
+    /// The sum as a value.
+    #[cold]
+    fn value(&self) -> Value<'static> {
+        if self.float_count == 0 { whole(self.whole) } else { Value::Float(self.float()) }
+    }
+
     fn float(&self) -> f64 {
         let mut all = self.floats;
         if self.whole != 0 {
@@ -245,8 +251,7 @@ impl Sum {
             Form::Whole(_, 0) => Value::Null,
             Form::Whole(sum, _) => Value::Int(*sum),
             Form::Floats(floats, _) => Value::Float(floats.float()),
-            Form::Mixed(mixed) if mixed.float_count == 0 => whole(mixed.whole),
-            Form::Mixed(mixed) => Value::Float(mixed.float()),
+            Form::Mixed(mixed) => mixed.value(),
         }
     }
 
@@ -299,6 +304,7 @@ impl Sum {
 }
 
 /// A whole number as a value; one beyond 64 bits keeps its digits.
+#[cold]
 pub(super) fn whole(int: i128) -> Value<'static> {
     i64::try_from(int)
         .map_or_else(|_| Value::Text(Cow::Owned(int.to_string().into_bytes())), Value::Int)
