@@ -477,6 +477,20 @@ impl Aggregate {
         }
     }
 
+    /// Merges a part. Whether that could be done: both have to be [`Aggregate::is_whole`], and all
+    /// together has 64 bits.
+    #[inline]
+    pub fn put_on(&mut self, part: &Aggregate) -> bool {
+        match (self, part) {
+            (Aggregate::Count(count), Aggregate::Count(part)) => {
+                *count += part;
+                true
+            }
+            (Aggregate::Sum(sum), Aggregate::Sum(part)) => sum.put_on(part),
+            _ => false,
+        }
+    }
+
     /// Takes off what was merged into it. Whether that could be done: both have to be
     /// [`Aggregate::is_whole`], and the rest has 64 bits.
     #[inline]

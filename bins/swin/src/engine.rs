@@ -483,9 +483,11 @@ impl Engine {
         Ok(match &mut self.kind {
             Kind::Sliding(sliding) => {
                 let touch = store.touch(partition, (key, id), place.from)?;
-                sliding.touched(touch, place, time, now, store.groups_mut());
+                if sliding.touched(touch, place, (time, now), store.groups_mut()) {
+                    self.find_due();
+                }
                 if touch.new_pane {
-                    self.new_pane(time, now);
+                    self.next_early(time, now);
                 }
                 touch.group
             }
@@ -493,7 +495,7 @@ impl Engine {
                 let touch = store.touch(partition, (key, id), place.from)?;
                 if touch.new_pane {
                     cumulating.touched(time, now);
-                    self.new_pane(time, now);
+                    self.find_due();
                 }
                 touch.group
             }
@@ -513,12 +515,6 @@ impl Engine {
             }
             Kind::Blocks(blocks) => blocks.touch(partition, key, store)?,
         })
-    }
-
-    #[cold]
-    fn new_pane(&mut self, time: i64, now: i64) {
-        self.next_early(time, now);
-        self.find_due();
     }
 
     /// A row at `time` is in the next early results.

@@ -108,14 +108,14 @@ impl Members {
         store: &mut Store,
         panes: &Range<Pane>,
     ) -> Result<&[(Id, Group)], Fault> {
-        self.take_in(store, panes.end)?;
+        self.take_in(store, panes.end);
         self.give_back(store.groups_mut());
         // A total is of all panes: where the calendar leaves out a day, two windows end together.
         let is_whole = store.oldest_pane().is_none_or(|oldest| oldest >= panes.start);
         for &id in &self.ids {
             let (entry, groups) = store.entry_and_groups(id);
             let merged = &mut self.keys[id as usize].merged;
-            let group = match merged.total(entry, groups)? {
+            let group = match merged.total(entry, groups) {
                 Some(total) if is_whole => total,
                 _ if !is_whole && entry.panes(panes.clone()).next().is_none() => continue,
                 _ => {
@@ -130,15 +130,14 @@ impl Members {
     }
 
     /// Takes in what stands before `end`.
-    fn take_in(&mut self, store: &mut Store, end: Pane) -> Result<(), Fault> {
+    fn take_in(&mut self, store: &mut Store, end: Pane) {
         let entering = self.entered..end;
-        store.each_touched(entering, |id, group, groups| self.enter(id).come(group, groups))?;
+        store.each_touched(entering, |id, group, groups| self.enter(id).come(group, groups));
         self.entered = end;
         if !self.sorted {
             self.ids.sort_unstable_by(|&one, &other| store.order(one, other));
             self.sorted = true;
         }
-        Ok(())
     }
 
     fn give_back(&mut self, groups: &mut Groups) {
@@ -210,17 +209,19 @@ impl Default for Merged {
 
 impl Merged {
     /// A pane comes in that has the aggregates `pane`.
-    fn come(&mut self, pane: Group, groups: &mut Groups) -> Result<(), Fault> {
-        let Merged::Total(total) = self else { return Ok(()) };
-        match total.group {
-            Some(group) => groups.merge(group, pane)?,
-            None if groups.is_whole(pane) => total.group = Some(groups.copy(pane)),
-            None => {}
-        }
-        if !total.group.is_some_and(|group| groups.is_whole(group)) {
+    fn come(&mut self, pane: Group, groups: &mut Groups) {
+        let Merged::Total(total) = self else { return };
+        let is_whole = match total.group {
+            Some(group) => groups.put_on(group, pane),
+            None => {
+                let group = groups.is_whole(pane).then(|| groups.copy(pane));
+                total.group = group;
+                group.is_some()
+            }
+        };
+        if !is_whole {
             self.stack(groups);
         }
-        Ok(())
     }
 
     /// The pane that has these aggregates goes, or changes.
@@ -239,18 +240,18 @@ impl Merged {
     }
 
     /// The total of all panes, unless they stand in stacks.
-    fn total(&mut self, entry: &Entry, groups: &mut Groups) -> Result<Option<Group>, Fault> {
+    fn total(&mut self, entry: &Entry, groups: &mut Groups) -> Option<Group> {
         if let Merged::Total(Total { group, apart }) = self {
             if apart.is_empty() {
-                return Ok(*group);
+                return *group;
             }
             for pane in std::mem::take(apart) {
                 if let Some(group) = entry.group(pane) {
-                    self.come(group, groups)?;
+                    self.come(group, groups);
                 }
             }
         }
-        Ok(if let Merged::Total(total) = self { total.group } else { None })
+        if let Merged::Total(total) = self { total.group } else { None }
     }
 
     /// A new group of what stands in `panes`.

@@ -113,15 +113,24 @@ impl Sliding {
         }
     }
 
-    /// A row at `time` in `place` has touched a pane, which it will change.
-    pub fn touched(&mut self, touch: Touch, place: Place, time: i64, now: i64, of: &mut Groups) {
+    /// A row at `time` in `place` has touched a pane, which it will change. Whether a window may
+    /// be due earlier now.
+    pub fn touched(
+        &mut self,
+        touch: Touch,
+        place: Place,
+        (time, now): (i64, i64),
+        of: &mut Groups,
+    ) -> bool {
         if !self.single {
             self.members.changed((touch.id, touch.group), place.from, touch.new_pane, of);
         }
         // No window with the pane ends before it does.
-        if touch.new_pane && self.due > place.to.saturating_add(1) {
+        let earlier = touch.new_pane && self.due > place.to.saturating_add(1);
+        if earlier {
             self.due = self.due.min(self.first_due(time, now));
         }
+        earlier
     }
 
     /// Writes the windows that end by `time`.

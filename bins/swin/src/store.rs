@@ -349,22 +349,18 @@ impl Store {
     }
 
     /// Hands over all aggregates in `panes`, pane by pane, each with its key.
-    ///
-    /// # Errors
-    /// What `take` gives.
-    pub fn each_touched<E>(
+    pub fn each_touched(
         &mut self,
         panes: Range<Pane>,
-        mut take: impl FnMut(Id, Group, &mut Groups) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut take: impl FnMut(Id, Group, &mut Groups),
+    ) {
         for (&pane, ids) in self.touched.range(panes.start..panes.end.max(panes.start)) {
             for &id in ids {
                 if let Some(group) = self.entries[id as usize].group(pane) {
-                    take(id, group, &mut self.groups)?;
+                    take(id, group, &mut self.groups);
                 }
             }
         }
-        Ok(())
     }
 
     /// All keys.
@@ -1014,6 +1010,13 @@ impl Groups {
     #[must_use]
     pub fn is_whole(&self, group: Group) -> bool {
         self.get(group).iter().all(Aggregate::is_whole)
+    }
+
+    /// Merges a part into a group. Whether that could be done; if not, the group is of no use any
+    /// more.
+    pub fn put_on(&mut self, to: Group, part: Group) -> bool {
+        let (to, part) = self.both(to, part);
+        to.iter_mut().zip(part).all(|(to, part)| to.put_on(part))
     }
 
     /// Takes off a group what was merged into it. Whether that could be done; if not, the group is

@@ -317,14 +317,22 @@ impl Value<'_> {
     }
 
     /// Appends the value as bytes; nothing for NULL.
+    #[inline]
     pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Value::Int(int) if let Ok(short @ ..SHORT_MAX) = u32::try_from(*int) => {
+                write_short(short, out);
+            }
+            _ => self.write_any(out),
+        }
+    }
+
+    /// [`Value::write`] of any value.
+    fn write_any(&self, out: &mut Vec<u8>) {
         match self {
             Value::Null => {}
             Value::Bool(truth) => out.extend_from_slice(if *truth { b"true" } else { b"false" }),
-            Value::Int(int) => match u32::try_from(*int) {
-                Ok(short @ ..SHORT_MAX) => write_short(short, out),
-                _ => write_int(*int, out),
-            },
+            Value::Int(int) => write_int(*int, out),
             Value::Float(float) => write_float(*float, out),
             Value::Text(bytes) | Value::Str(bytes) | Value::Json(bytes) => {
                 out.extend_from_slice(bytes);

@@ -174,14 +174,7 @@ impl Sum {
 
     #[inline]
     pub(super) fn merge(&mut self, other: &Sum) -> Result<(), Fault> {
-        if let (Form::Whole(sum, count), Form::Whole(int, more)) = (&mut self.0, &other.0)
-            && let Some(all) = sum.checked_add(*int)
-        {
-            *sum = all;
-            *count += more;
-            return Ok(());
-        }
-        self.merge_other(other)
+        if self.put_on(other) { Ok(()) } else { self.merge_other(other) }
     }
 
     /// Adds a sum, one of the two being not of whole numbers, or too great.
@@ -208,6 +201,17 @@ impl Sum {
     #[inline]
     pub(super) fn is_whole(&self) -> bool {
         matches!(self.0, Form::Whole(..))
+    }
+
+    /// Adds a sum. Whether both are whole, and the sum has 64 bits; otherwise nothing is added.
+    #[inline]
+    pub(super) fn put_on(&mut self, part: &Sum) -> bool {
+        let (Form::Whole(sum, count), Form::Whole(int, more)) = (&mut self.0, &part.0) else {
+            return false;
+        };
+        let Some(all) = sum.checked_add(*int) else { return false };
+        (*sum, *count) = (all, *count + more);
+        true
     }
 
     /// Takes off a sum that was merged into this one. Whether both are whole, and the rest too.
