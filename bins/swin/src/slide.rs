@@ -211,13 +211,11 @@ impl Merged {
     /// A pane comes in that has the aggregates `pane`.
     fn come(&mut self, pane: Group, groups: &mut Groups) {
         let Merged::Total(total) = self else { return };
-        let is_whole = match total.group {
-            Some(group) => groups.put_on(group, pane),
-            None => {
-                let group = groups.is_whole(pane).then(|| groups.copy(pane));
-                total.group = group;
-                group.is_some()
-            }
+        let is_whole = if let Some(group) = total.group {
+            groups.put_on(group, pane)
+        } else {
+            total.group = groups.is_whole(pane).then(|| groups.copy(pane));
+            total.group.is_some()
         };
         if !is_whole {
             self.stack(groups);
