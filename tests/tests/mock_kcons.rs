@@ -372,7 +372,7 @@ fn a_closed_stdout_is_no_error_and_commits_nothing_more() {
 fn silence_ends_it_after_the_timeout() {
     let broker = Broker::with("t", 1);
     fill(&broker, 0, 0..2);
-    let ended = kcons(&broker, &["-q", "--from-beginning", "--timeout-ms", "300"]).end().done();
+    let ended = kcons(&broker, &["-q", "--from-beginning", "--timeout-ms", "3000"]).end().done();
     assert_eq!(ended.text(), lines(0..2));
 }
 
