@@ -51,7 +51,8 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !holds() {
         assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::yield_now();
+        // Whoever looks without a pause takes the processor from the program that is looked at.
+        pass(Duration::from_millis(1));
     }
 }
 
