@@ -208,12 +208,14 @@ record: build ## records what the README shows, docs/*.svg, from real runs; need
 	scripts/record docs/pages.svg 72 18 kmock -q user-behavior:3 -- scripts/record.d/pages.sh; \
 	scripts/record docs/monitor.svg 72 14 scripts/record.d/monitor.sh
 
-# The programs are those of `build`, with their man pages and completions.
+# The programs are those of `build`, with their man pages and completions. cargo-deb compresses no
+# man page that lies among what was built.
 DEB ?= $(dir $(BUILT))debian/
 DEB_FLAGS ?=
 
 .PHONY: deb
 deb: docs ## makes a Debian package of all, in target/debian; needs cargo-deb
+	gzip -9nkf '$(BUILT)'/share/man/man1/*.1
 	$(CARGO) deb --quiet --package kpipe-gendocs --no-build $(DEB_FLAGS) --output '$(DEB)'
 
 .PHONY: clean

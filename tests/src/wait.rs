@@ -8,8 +8,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-/// What every wait of a test ends after, unless it says otherwise: far more than is needed.
-pub const LONG: Duration = Duration::from_mins(1);
+/// What every wait of a test ends after, unless it says otherwise: far more than is needed, also on
+/// a slow machine that does much else.
+pub const LONG: Duration = Duration::from_mins(3);
+
+/// What a message may take that has to come soon, and not after a timeout of the client's own
+/// (60 s and more): enough for a slow machine.
+pub const SOON: Duration = Duration::from_secs(30);
 
 /// Time left until `deadline`.
 #[must_use]
@@ -46,13 +51,28 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + LONG;
     while !holds() {
         assert!(Instant::now() < deadline, "in vain: {what}");
-        thread::yield_now();
+        // Whoever looks without a pause takes the processor from the program that is looked at.
+        pass(Duration::from_millis(1));
     }
 }
 
 /// Lets `time` pass, where its passing is what is tested and no event could tell.
 pub fn pass(time: Duration) {
     thread::sleep(time);
+}
+
+/// Runs `attempt` until it takes less than `limit` once. Load may slow some attempts, what always
+/// waits for longer than that slows all.
+///
+/// # Panics
+/// When none of ten is so fast, with `what`.
+pub fn fast(what: &str, limit: Duration, mut attempt: impl FnMut()) {
+    let mut is_fast = || {
+        let start = Instant::now();
+        attempt();
+        start.elapsed() < limit
+    };
+    assert!((0..10).any(|_| is_fast()), "never within {limit:?}: {what}");
 }
 
 /// Reads to the end of `from`, at most until `deadline`; whether the end came.

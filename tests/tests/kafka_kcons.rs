@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use kpipe_tests::kafka::Kafka;
 use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
+use kpipe_tests::wait::{self, LONG, SOON};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -121,9 +122,10 @@ fn numbers(range: Range<u32>) -> Vec<String> {
 fn all_partitions_are_read_to_their_ends_and_no_further() {
     let Some(topic) = Topic::named("whole") else { return };
     (0..3).for_each(|partition| topic.fill(partition, 0..1000));
-    let start = Instant::now();
-    let lines = topic.lines(&["-e", "-f", "%p %s\\n"]);
-    assert!(start.elapsed() < Duration::from_secs(5), "no waiting for what does not come");
+    let mut lines = Vec::new();
+    wait::fast("nothing is waited for that does not come", Duration::from_secs(5), || {
+        lines = topic.lines(&["-e", "-f", "%p %s\\n"]);
+    });
     for partition in 0..3 {
         let prefix = format!("{partition} ");
         let of = lines.iter().filter_map(|line| line.strip_prefix(&prefix));
@@ -202,7 +204,7 @@ fn a_compacted_topic_ends_although_offsets_are_missing() {
         flush(&producer);
     };
     (0..20).for_each(write);
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + LONG;
     let mut last = 20;
     loop {
         // A new segment, so that the one before it may be compacted.
@@ -288,7 +290,7 @@ fn two_members_of_a_group_share_the_partitions() {
         topic.fill(partition, start..start + 100);
     });
     let (mut of_one, mut of_two) = (Vec::new(), Vec::new());
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + LONG;
     while of_one.len() + of_two.len() < 300 && Instant::now() < deadline {
         gather(&mut one, &mut of_one, 300);
         gather(&mut two, &mut of_two, 300);
@@ -328,7 +330,7 @@ fn a_partition_that_moves_is_neither_lost_nor_doubled() {
     of_two.extend(of_rest.text().lines().map(ToOwned::to_owned));
     let total = more(500);
     let wanted = 2 * usize::try_from(total).expect("a count");
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + LONG;
     while lines.len() + of_two.len() < wanted && Instant::now() < deadline {
         gather(&mut one, &mut lines, wanted - of_two.len());
     }
@@ -396,6 +398,6 @@ fn a_topic_that_is_not_there_is_named_at_once() {
         let ended = topic.kcons(args);
         assert_eq!(ended.code(), Some(1));
         assert_eq!(ended.stderr, "kcons: nosuch: Unknown topic or partition\n");
-        assert!(start.elapsed() < Duration::from_secs(10));
+        assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
     }
 }

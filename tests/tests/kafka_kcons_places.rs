@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use kpipe_tests::kafka::Kafka;
 use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
+use kpipe_tests::wait::{self, LONG, SOON};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::process::Signal;
@@ -166,13 +167,13 @@ fn give_away_while_blocked(kafka: &Kafka, group: &str, args: &[&str]) {
     let mut one = Live::command(command(kafka, "stuck", &args));
     let mut all: Vec<String> = vec![one.line()];
     // It fills the pipe and then waits for us.
-    kpipe_tests::wait::pass(Duration::from_secs(1));
+    wait::pass(Duration::from_secs(1));
     let mut two = Live::command(command(kafka, "stuck", &args));
     let start = Instant::now();
     all.push(two.line());
-    assert!(start.elapsed() < Duration::from_secs(15), "it waits for the blocked one");
+    assert!(start.elapsed() < SOON, "it waits for the blocked one");
     let mut distinct: BTreeSet<String> = all.into_iter().collect();
-    let deadline = Instant::now() + Duration::from_secs(40);
+    let deadline = Instant::now() + LONG;
     while distinct.len() < 200_000 && Instant::now() < deadline {
         for member in [&mut one, &mut two] {
             while let Some(line) = member.line_within(Duration::from_millis(100)) {
@@ -230,7 +231,7 @@ fn come_and_go(kafka: &Kafka, topic: &str, args: &[&str]) {
     two.signal(Signal::TERM);
     steps(20, &mut [&mut one, &mut two]);
     let _ = two.end().done();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + LONG;
     let (mut read, mut written) = (0, 1);
     while read < written && Instant::now() < deadline {
         (read, written) = steps(1, &mut [&mut one]);

@@ -7,15 +7,13 @@ use std::time::{Duration, Instant};
 
 use kpipe_tests::kafka::Kafka;
 use kpipe_tests::live::Live;
+use kpipe_tests::wait::LONG;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::process::Signal;
 use serde_json::Value;
 
 const PARTITIONS: i32 = 3;
-
-/// How long the group may take to come to rest.
-const REST: Duration = Duration::from_secs(40);
 
 static KAFKA: LazyLock<Option<Kafka>> =
     LazyLock::new(|| Kafka::start(&["range:3", "sticky:3", "newer:3", "static:3", "auto:3"]));
@@ -97,7 +95,7 @@ impl Member {
     /// Asks it to end; it tells so with its last event.
     fn stop(mut self) -> BTreeSet<(i64, i64)> {
         self.live.signal(Signal::TERM);
-        let deadline = Instant::now() + REST;
+        let deadline = Instant::now() + LONG;
         while self.events.last().is_none_or(|last| last != "shutdown_complete") {
             assert!(Instant::now() < deadline, "it does not end: {:?}", self.events);
             self.hear();
@@ -109,7 +107,7 @@ impl Member {
 
 /// Hears all members until `rest` holds.
 fn until(what: &str, members: &mut [&mut Member], rest: impl Fn(&[&mut Member]) -> bool) {
-    let deadline = Instant::now() + REST;
+    let deadline = Instant::now() + LONG;
     while !rest(members) {
         assert!(Instant::now() < deadline, "in vain: {what}");
         for member in members.iter_mut() {

@@ -5,20 +5,17 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kpipe_tests::kafka::Secure;
 use kpipe_tests::live::Live;
 use kpipe_tests::run::{Ended, Run};
-use kpipe_tests::wait;
+use kpipe_tests::wait::{self, SOON};
 use tempfile::TempDir;
 
 /// One Kafka for all tests of this file.
 static KAFKA: LazyLock<Option<Secure>> =
     LazyLock::new(|| Secure::start(&["x", "conf", "java", "closed", "t"]));
-
-/// What a refusal may take.
-const BOUND: Duration = Duration::from_secs(10);
 
 /// How a user comes to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -208,7 +205,7 @@ fn refused(kafka: &Secure, way: Way, properties: &[(&str, String)], reasons: &[&
         let lines = lines.map(|reason| format!("{program}: {}: {reason}\n", way.address(kafka)));
         assert!(lines.collect::<Vec<_>>().contains(&ended.stderr), "{}", ended.stderr);
         assert_eq!(ended.code(), Some(1));
-        assert!(start.elapsed() < BOUND, "{program} {way:?}: {:?}", start.elapsed());
+        assert!(start.elapsed() < SOON, "{program} {way:?}: {:?}", start.elapsed());
     };
     // Not to be measured: the first use of a program may have to build it.
     let _ = kpipe_tests::program::folder();
@@ -290,7 +287,7 @@ fn denied(kafka: &Secure, user: &str, program: &str, topic: &str, more: &[&str])
     let lines: Vec<String> = (0..100_000).map(|number| number.to_string()).collect();
     let run = run(program, &kafka.certified, topic, &lines.join("\n")).args(more);
     let ended = with(run, &Way::Certificate.properties(kafka, user)).end();
-    assert!(start.elapsed() < BOUND, "{program}: {:?}", start.elapsed());
+    assert!(start.elapsed() < SOON, "{program}: {:?}", start.elapsed());
     assert_eq!(ended.code(), Some(1), "{program}: {}", ended.stderr);
     assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
     ended.stderr

@@ -442,8 +442,7 @@ fn typed_lines_reach_every_client_that_is_there() {
     assert_eq!(read_line(&mut first), "one");
     let mut second = connect(&address);
     second.write_all(b"hello?\n").expect("nobody listens");
-    // It has been taken in before the next line is: both come through the same poll.
-    wait::pass(Duration::from_millis(100));
+    // It is taken in before the next line is: who has connected is looked for before each.
     server.send("two\n");
     assert_eq!(
         (read_line(&mut first), read_line(&mut second)),
@@ -461,16 +460,19 @@ fn typed_lines_reach_every_client_that_is_there() {
 
 #[test]
 fn kprod_takes_what_is_served_and_comes_back_for_more() {
-    let (_server, address) = serve("numbers --seed 1 --rate 1000 -n 400 --listen 0");
-    let serve_again = format!("kgen numbers --seed 1 -n 400 --skip 400 -q --listen {address} &");
-    let produce = format!("timeout 4 kprod -q -t t tcp://{address}");
-    let line = format!(
-        "kmock -q t -- bash -c '{produce} & sleep 1.5; {serve_again} \
-         wait; kcons -q -t t -o beginning -e'"
-    );
-    let ended = Run::shell(&line).end();
-    let whole = kgen("numbers --seed 1 -n 800").done();
-    assert_eq!(ended.text(), whole.text(), "{}", ended.stderr);
+    let mut kmock = Live::start("kmock", ["-q", "t"]);
+    let broker = kmock.line();
+    let (server, address) = serve("numbers --seed 1 --rate 1000 -n 400 --listen 0");
+    let source = format!("tcp://{address}");
+    let args = ["-b", &broker, "-q", "-t", "t", "-n", "800", &source];
+    let kprod = Live::start("kprod", args);
+    assert_eq!(server.end().code(), Some(0));
+    let again = format!("numbers --seed 1 -n 400 --skip 400 -q --listen {address}");
+    let _ = kgen(&again).done();
+    let _ = kprod.end().done();
+    let args = ["-b", &broker, "-q", "-t", "t", "-o", "beginning", "-e"];
+    let read = Run::of("kcons").args(args).end().done();
+    assert_eq!(read.text(), kgen("numbers --seed 1 -n 800").done().text());
 }
 
 #[test]
@@ -517,12 +519,12 @@ fn without_clients_the_stream_waits_for_the_next_one() {
     let mut first = connect(&address);
     let _ = read_line(&mut first);
     drop(first);
-    wait::pass(Duration::from_millis(300));
+    wait::pass(Duration::from_secs(2));
     let mut second = connect(&address);
     let _ = read_line(&mut second);
     let first = read_line(&mut second);
     let ms: i64 = first.split(',').next().expect("a time").parse().expect("a number");
-    assert!(ms < 1_735_689_600_000 + 250, "rows were lost before {first}");
+    assert!(ms < 1_735_689_600_000 + 1_500, "rows were lost before {first}");
     let mut server = server;
     server.signal(Signal::TERM);
     drop(second);
@@ -550,7 +552,7 @@ fn a_stalled_pipe_is_caught_up_and_the_slip_is_told() {
         assert_eq!(line["tool"], "kgen");
         most = most.max(line["slip_ms"].as_u64().expect("a slip"));
     }
-    assert!((500..5_000).contains(&most), "a slip of {most} ms");
+    assert!((500..60_000).contains(&most), "a slip of {most} ms");
     let last: serde_json::Value =
         serde_json::from_str(lines(&ended.stderr).last().expect("a line")).expect("JSON");
     assert_eq!((last["in"].as_u64(), last["out"].as_u64()), (Some(20_000), Some(20_000)));
@@ -571,9 +573,10 @@ fn told(args: &str) -> String {
 
 #[test]
 fn a_terminal_shows_how_far_a_long_run_is() {
-    let shown = told("pages --seed 1 -n 1200 --rate 2000");
-    assert!(shown.contains("of 1,200"), "{shown:?}");
-    assert_eq!(told("pages --seed 1 -n 1200 --rate 2000 -q"), "");
+    let shown = told("pages --seed 1 -n 3200 --rate 2000");
+    assert!(shown.contains("of 3,200"), "{shown:?}");
+    assert_eq!(told("pages --seed 1 -n 3200 --rate 2000 -q"), "");
+    assert_eq!(told("pages --seed 1 -n 3200"), "", "what is over at once needs no bar");
 }
 
 #[test]

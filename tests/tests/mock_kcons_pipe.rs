@@ -27,7 +27,7 @@ fn member(address: &str, args: &[&str]) -> Command {
     let mut command = Command::new(kpipe_tests::bin("kcons"));
     command.args(["-b", address, "-t", "t", "-g", "g", "--from-beginning"]).args(args);
     // A poll that comes later than this costs the membership.
-    command.args(["-X", "session.timeout.ms=1500", "-X", "max.poll.interval.ms=2000"]);
+    command.args(["-X", "session.timeout.ms=5000", "-X", "max.poll.interval.ms=5000"]);
     command.env("KPIPE_MOCK", "1");
     command
 }
@@ -45,8 +45,8 @@ fn a_reader_that_stops_costs_neither_the_membership_nor_memory() {
     let (_kmock, address) = broker(1);
     let mut kcons = Live::command(member(&address, &["-c", &COUNT.to_string()]));
     assert_eq!(kcons.line(), "0");
-    // Three times the patience of the group.
-    wait::pass(Duration::from_secs(6));
+    // Twice the patience of the group.
+    wait::pass(Duration::from_secs(10));
     assert!(resident(&kcons) < 150, "{} MB", resident(&kcons));
     let ended = kcons.end().done();
     let lines: Vec<&str> = ended.text().lines().collect();
@@ -67,7 +67,7 @@ fn a_reader_that_never_comes_back_does_not_keep_kcons_from_ending() {
     // Until the pipe is full.
     wait::pass(Duration::from_secs(1));
     kcons.signal(Signal::TERM);
-    assert!(kcons.ends_within(Duration::from_secs(20)), "it waits for ever");
+    assert!(kcons.ends_within(wait::LONG), "it waits for ever");
     let ended = kcons.end();
     assert_eq!(ended.code(), Some(1));
     let said = "kcons: <stdout>: its reader has taken nothing for 10 s";

@@ -70,8 +70,7 @@ fn a_line_is_on_its_way_while_the_pipe_stays_open() {
     let mut kprod = live(&broker, &["--receipts"]);
     for offset in 0..3 {
         kprod.send("x\n");
-        let line = kprod.line_within(Duration::from_secs(5));
-        assert_eq!(line, Some(format!("t-0:{offset}")));
+        assert_eq!(kprod.line(), format!("t-0:{offset}"));
     }
     assert_eq!(kprod.end().done().stderr, "Produced 3 records\n");
 }
@@ -133,7 +132,7 @@ fn a_record_that_failed_is_named_and_the_rest_goes_on() {
 #[test]
 fn a_broker_that_stays_away_is_waited_for_until_the_delivery_timeout() {
     let broker = Broker::with("t", 1);
-    let mut kprod = live(&broker, &["--receipts", "--delivery-timeout", "1s"]);
+    let mut kprod = live(&broker, &["--receipts", "--delivery-timeout", "4s"]);
     kprod.send("a\n");
     assert_eq!(kprod.line(), "t-0:0");
     broker.cluster().broker_down(1).expect("down");
@@ -305,7 +304,7 @@ fn a_count_ends_the_run() {
     let broker = Broker::with("t", 1);
     let mut kprod = live(&broker, &["-n", "2", "--receipts"]);
     kprod.send("a\nb\nc\n");
-    assert!(kprod.ends_within(Duration::from_secs(10)));
+    assert!(kprod.ends_within(wait::LONG));
     assert_eq!(kprod.end().done().text(), "t-0:0\nt-0:1\n");
     assert_eq!(broker.values("t"), [b"a", b"b"]);
 }
@@ -352,10 +351,10 @@ fn a_reader_of_receipts_that_pauses_is_waited_for() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("lines").display().to_string();
     fs::write(&path, lines(0..100_000)).expect("a file");
-    let args = ["--receipts", "--rate", "20000", "--delivery-timeout", "1s", &path];
+    let args = ["--receipts", "--rate", "20000", "--delivery-timeout", "4s", &path];
     let kprod = live(&broker, &args);
     // The patience with the broker, which is the delivery timeout and 10 s more, is over by then.
-    wait::pass(Duration::from_millis(12_500));
+    wait::pass(Duration::from_millis(15_500));
     let ended = kprod.end().done();
     assert_eq!(ended.stderr, "Produced 100000 records\n");
     assert_eq!(ended.text().lines().count(), 100_000);
@@ -410,21 +409,21 @@ fn two_signals_end_it() {
 }
 
 #[test]
-fn an_unknown_broker_is_a_message_within_seconds() {
+fn an_unknown_broker_is_a_message_soon() {
     let start = Instant::now();
     let ended = Run::of("kprod").args(["-b", "127.0.0.1:1", "-t", "t"]).input("a\n").end();
     failed(&ended, 1, "127.0.0.1:1: Connection refused");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < wait::SOON, "{:?}", start.elapsed());
 }
 
 #[test]
-fn an_unknown_topic_is_a_message_within_seconds() {
+fn an_unknown_topic_is_a_message_soon() {
     let broker = Broker::with("t", 1);
     let error = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     broker.cluster().topic_error("t", error).expect("an error");
     let start = Instant::now();
     failed(&kprod(&broker, &[]).input("a\n").end(), 1, "t: Unknown topic or partition");
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert!(start.elapsed() < wait::SOON, "{:?}", start.elapsed());
 }
 
 #[test]

@@ -137,7 +137,7 @@ fn a_server_is_read_and_connected_to_again() {
     let stream = serve("c\n");
     assert_eq!(kprod.line(), "t-0:2");
     kprod.signal(Signal::INT);
-    assert!(kprod.ends_within(Duration::from_secs(10)));
+    assert!(kprod.ends_within(wait::LONG));
     drop(stream);
     let ended = kprod.end().done();
     let said = format!("kprod: {source}: the connection has ended; it is tried again\n");
@@ -157,7 +157,7 @@ fn a_server_that_is_not_there_yet_is_waited_for_and_a_count_ends_the_run() {
     let listener = TcpListener::bind(address).expect("the port again");
     let (mut stream, _) = listener.accept().expect("a client");
     stream.write_all(b"a\nb\nc\n").expect("it reads");
-    assert!(kprod.ends_within(Duration::from_secs(10)));
+    assert!(kprod.ends_within(wait::LONG));
     let ended = kprod.end().done();
     let said = format!("kprod: {source}: Connection refused; it is tried again\n");
     assert_eq!(ended.stderr, format!("{said}Produced 2 records\n"));

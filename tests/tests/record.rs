@@ -48,15 +48,19 @@ fn a_recording_shows_what_was_written_and_what_replaced_it() {
 }
 
 #[test]
-fn a_ranking_has_bold_names_unless_the_user_wants_no_colour() {
+fn a_table_has_bold_names_unless_the_user_wants_no_colour() {
     if !has_script() {
         return;
     }
-    let ranked = "printf '%s\\n' a,1 b,2 | topk -k 2 '$2'";
-    let bold = |line: &&str| line.contains("class=\"b\"");
-    let (_, picture) = record(ranked);
-    assert_eq!(texts(&picture).iter().copied().filter(|line| bold(line)).count(), 1, "{picture}");
-    let (_, picture) = record(&format!("export NO_COLOR=1; {ranked}"));
-    assert_eq!(texts(&picture).iter().copied().filter(|line| bold(line)).count(), 0, "{picture}");
-    assert_eq!(texts(&picture).len(), 3, "{picture}");
+    for shown in ["topk -k 2 '$2'", "swin --running --by '$1 as name'", "swin --each '$2 as n'"] {
+        let shown = format!("printf '%s\\n' a,1 b,2 | {shown}");
+        let bold = |picture: &str| {
+            assert_eq!(texts(picture).len(), 3, "{picture}");
+            let is_bold = |line: &&str| line.contains("class=\"b\"");
+            texts(picture).into_iter().filter(is_bold).count()
+        };
+        assert_eq!(bold(&record(&shown).1), 1, "{shown}");
+        assert_eq!(bold(&record(&format!("export NO_COLOR=1; {shown}")).1), 0, "{shown}");
+        assert_eq!(bold(&record(&format!("export TERM=dumb; {shown}")).1), 0, "{shown}");
+    }
 }

@@ -12,7 +12,7 @@
 //! that. `windows` reads results `from,until,...` in milliseconds as `read` does: how long ago
 //! their windows have ended. `silence` prints the longest time between two reads of lines.
 
-use std::io::{self, Read as _, Write};
+use std::io::{self, Write};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use memchr::{memchr, memchr_iter};
@@ -26,7 +26,7 @@ const BARRIER: &[u8] = b"\x1e{\"mark\":\"barrier\"";
 fn main() -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match std::env::args().nth(1).as_deref() {
-        Some("stamp") => each_block(|lines, now| {
+        Some("stamp") => each_read(|lines, now| {
             let stamps = format!("{now}\n").repeat(lines.count());
             stdout.write_all(stamps.as_bytes())?;
             stdout.flush()
@@ -55,7 +55,7 @@ fn ms(micros: u64) -> String {
 /// Prints percentiles of how old lines are, of which `born` tells the time in microseconds.
 fn read(out: &mut impl Write, born: impl Fn(&[u8]) -> io::Result<u64>) -> io::Result<()> {
     let mut ages = Vec::new();
-    each_block(|lines, now| {
+    each_read(|lines, now| {
         for line in lines {
             ages.push(now.saturating_sub(born(line)?));
         }
@@ -75,7 +75,7 @@ fn read(out: &mut impl Write, born: impl Fn(&[u8]) -> io::Result<u64>) -> io::Re
 fn barriers(out: &mut impl Write) -> io::Result<()> {
     // Marks as they are, and an empty line for each line of data.
     let mut held = Vec::new();
-    each_block(|lines, now| {
+    each_read(|lines, now| {
         let stamp = now.to_string();
         for line in lines {
             let is_mark = line.first() == Some(&RS) && line.get(1) != Some(&RS);
@@ -98,7 +98,7 @@ fn barriers(out: &mut impl Write) -> io::Result<()> {
 /// Prints the longest time without a line between two, in milliseconds.
 fn silence(out: &mut impl Write) -> io::Result<()> {
     let (mut before, mut longest) = (None, 0);
-    each_block(|lines, now| {
+    each_read(|lines, now| {
         if lines.next().is_some() {
             longest = longest.max(now - before.replace(now).unwrap_or(now));
         }
@@ -108,29 +108,18 @@ fn silence(out: &mut impl Write) -> io::Result<()> {
 }
 
 /// Hands `take` the lines that one read brought, and the time of that, to the end of stdin.
-fn each_block(
+fn each_read(
     mut take: impl FnMut(&mut dyn Iterator<Item = &[u8]>, u64) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut stdin = io::stdin().lock();
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut filled = 0;
-    loop {
-        let read = stdin.read(&mut block[filled..])?;
-        if read == 0 {
-            return Ok(());
-        }
+    kpipe_bench::each_block(BLOCK_BYTES, |block| {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-        filled += read;
         let mut start = 0;
-        let mut lines = memchr_iter(b'\n', &block[..filled]).map(|end| {
+        let mut lines = memchr_iter(b'\n', block).map(|end| {
             let line = &block[start..end];
             start = end + 1;
             line
         });
-        take(&mut lines, now)?;
-        for _ in lines {}
-        block.copy_within(start..filled, 0);
-        filled -= start;
-    }
+        take(&mut lines, now)
+    })
 }

@@ -9,11 +9,12 @@
 //! hopping windows are running totals, to which a pane is added when it ends and from which it is
 //! taken when it leaves: exact, as the values are whole.
 
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use memchr::{memchr, memrchr};
+use kpipe_bench::each_block;
+use memchr::memchr;
 
 const BLOCK_BYTES: usize = 256 << 10;
 
@@ -28,22 +29,10 @@ fn main() -> io::Result<()> {
         _ => return Err(io::Error::other("usage: bench-limit tumble|hop < ROWS")),
     };
     let mut windows = Windows::new(pane_ms, panes);
-    let mut stdin = io::stdin().lock();
-    let mut block = vec![0; BLOCK_BYTES];
-    let mut filled = 0;
-    loop {
-        let read = stdin.read(&mut block[filled..])?;
-        if read == 0 {
-            break;
-        }
-        filled += read;
-        // A row is shorter than a block.
-        let whole = memrchr(b'\n', &block[..filled]).map_or(0, |at| at + 1);
-        windows.count_rows(&block[..whole]);
-        block.copy_within(whole..filled, 0);
-        filled -= whole;
-        windows.write()?;
-    }
+    each_block(BLOCK_BYTES, |rows| {
+        windows.count_rows(rows);
+        windows.write()
+    })?;
     windows.end();
     windows.write()
 }

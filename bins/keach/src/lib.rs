@@ -41,7 +41,8 @@ marked stream without epochs is one piece, or, with --every, pieces by its ticks
 
 In the environment of a run are
     KPIPE_EPOCH    the number of the epoch, which starts at 1 with each assignment
-    KPIPE_TIME     the time in ms: the last tick, with --every the multiple of D
+    KPIPE_TIME     the time in ms: the last tick, with --every the multiple of D; at the end of a
+                   plain stream the time then
     KPIPE_OFFSETS  a file of lines TOPIC PARTITION FROM UNTIL, the offsets of its lines
 
 UNTIL is the offset behind the last one. So a program can keep the \

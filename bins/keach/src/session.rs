@@ -98,17 +98,17 @@ impl Periods {
         let mut due_ms = next_ms(now_ms());
         loop {
             take_lines(&mut self.lines, &mut self.torn, &mut self.held)?;
-            let now_ms = now_ms();
-            if now_ms >= due_ms {
-                due_ms = next_ms(now_ms);
-                let time_ms = now_ms - now_ms.rem_euclid(self.every_ms);
+            let current_ms = now_ms();
+            if current_ms >= due_ms {
+                due_ms = next_ms(current_ms);
+                let time_ms = current_ms - current_ms.rem_euclid(self.every_ms);
                 one(&mut self.runner, &mut self.held, self.skip_empty, time_ms)?;
                 continue;
             }
-            let wait = Duration::from_millis((due_ms - now_ms).unsigned_abs());
+            let wait = Duration::from_millis((due_ms - current_ms).unsigned_abs());
             if self.lines.fill(Some(wait))? == Fill::End {
                 self.held.extend(&self.torn)?;
-                one(&mut self.runner, &mut self.held, self.skip_empty, now_ms)?;
+                one(&mut self.runner, &mut self.held, self.skip_empty, now_ms())?;
                 return Ok(Code::DONE);
             }
         }

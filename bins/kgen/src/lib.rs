@@ -178,7 +178,7 @@ pub struct Args {
     )]
     profile: Kind,
     /// Rows, then end; without it endless
-    #[arg(short = 'n', long, value_name = "N", value_parser = whole)]
+    #[arg(short = 'n', short_alias = 'c', long, value_name = "N", value_parser = whole)]
     count: Option<u64>,
     /// Rows a second; a stalled pipe is caught up
     #[arg(long, value_name = "R")]

@@ -673,6 +673,9 @@ impl Kind {
 pub fn run(args: &Args) -> Result<Code> {
     let stdout = stdio::Output::stdout()?;
     let (mut stage, mut out) = args.assemble(stdout.is_terminal())?;
+    if stdout.shows_bold() {
+        out.embolden();
+    }
     let files = Files::create(args)?;
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;

@@ -95,6 +95,13 @@ impl Output {
         }
     }
 
+    /// The names of a table are bold.
+    pub fn embolden(&mut self) {
+        if let Form::Table(table) = &mut self.form {
+            table.embolden();
+        }
+    }
+
     /// Rows that come out as they came end in `byte`, unless marks stand between them.
     pub fn end_lines_in(&mut self, byte: u8) {
         self.line_end = byte;
@@ -208,7 +215,7 @@ impl Output {
     fn rename(&mut self, names: &[String]) {
         match &mut self.form {
             Form::Rows(writer) => writer.rename(names),
-            Form::Table(table) => *table = Table::new(names),
+            Form::Table(table) => table.rename(names),
             Form::Spark(_) => {}
         }
         self.lead = Lead::default();

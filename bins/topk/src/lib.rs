@@ -299,7 +299,7 @@ pub fn run(args: &Args) -> Result<Code> {
     let terminal = stdout.is_terminal();
     let form = args.form(terminal);
     let table = form == Form::Table;
-    let screen = (table && terminal && !is_dumb()).then(|| Screen::new(!is_set("NO_COLOR")));
+    let screen = (table && stdout.is_screen()).then(Screen::default);
     let stage = args.plan(form).map(Stage::new);
     let stage = stage.and_then(|stage| stage.check_early().map(|()| stage));
     let expr = args.expr.as_deref().unwrap_or_default();
@@ -307,7 +307,7 @@ pub fn run(args: &Args) -> Result<Code> {
     let bad = args.bad_rows.bad.as_deref().map(stdio::Output::create).transpose()?;
     // A filter drains its input: a signal only makes the next one kill.
     let _stop = Stop::listen()?;
-    let output = Output::new(screen, !terminal && !table);
+    let output = Output::new(screen, stdout.shows_bold(), !terminal && !table);
     let mut session = Session {
         stream: args.lines.stream(Input::stdin()?),
         stage,
@@ -319,15 +319,6 @@ pub fn run(args: &Args) -> Result<Code> {
         drawn_rows: 0,
     };
     session.run()
-}
-
-/// Whether the terminal can do nothing but print.
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
-}
-
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
 
 /// A run, with its edges.

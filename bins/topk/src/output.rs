@@ -17,6 +17,8 @@ pub struct Output {
     sheet: Option<Sheet>,
     /// The terminal that tables are drawn on in place.
     screen: Option<Screen>,
+    /// Whether the names of a table are bold.
+    bold: bool,
     /// Columns and rows of the terminal.
     size: Option<(usize, usize)>,
     /// Whether marks may be written.
@@ -28,12 +30,14 @@ pub struct Output {
 }
 
 impl Output {
-    /// An output that draws on `screen`, else writes; marks only when it is `markable`.
+    /// An output that draws on `screen`, else writes; a table has `bold` names; marks only when it
+    /// is `markable`.
     #[must_use]
-    pub fn new(screen: Option<Screen>, markable: bool) -> Output {
+    pub fn new(screen: Option<Screen>, bold: bool, markable: bool) -> Output {
         Output {
             sheet: None,
             screen,
+            bold,
             size: None,
             markable,
             begun: false,
@@ -42,7 +46,10 @@ impl Output {
     }
 
     /// Writes rankings on `sheet` from now on.
-    pub fn begin(&mut self, sheet: Sheet) {
+    pub fn begin(&mut self, mut sheet: Sheet) {
+        if self.bold {
+            sheet.embolden();
+        }
         self.sheet = Some(sheet);
     }
 

@@ -166,6 +166,13 @@ impl Sheet {
         matches!(self.kind, Kind::Table(_))
     }
 
+    /// The names of a table are bold.
+    pub fn embolden(&mut self) {
+        if let Kind::Table(table) = &mut self.kind {
+            table.embolden();
+        }
+    }
+
     /// Appends a ranking; a table is cut to `width` cells. Returns how many lines it takes.
     pub fn write(
         &mut self,

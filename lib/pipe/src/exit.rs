@@ -163,8 +163,7 @@ fn refusal(error: &clap::Error) -> Error {
         (ErrorKind::ValueValidation, Some(arg)) => {
             let value = context(ContextKind::InvalidValue).unwrap_or_default();
             let reason = error.source().map_or_else(String::new, ToString::to_string);
-            let reason = reason.replace(NO_DIGIT, "a whole number is expected, as 1000000");
-            Error::caller(flag_and_value(&arg, &value), reason)
+            Error::caller(flag_and_value(&arg, &value), in_words(&reason))
         }
         (ErrorKind::InvalidValue, Some(arg)) => {
             let value = context(ContextKind::InvalidValue).unwrap_or_default();
@@ -188,6 +187,15 @@ fn refusal(error: &clap::Error) -> Error {
             let first = first.strip_prefix("error: ").unwrap_or(first);
             Error::Failed(Code::CALLER, format!("{first}{help}"))
         }
+    }
+}
+
+/// Why a number is refused, without a range as Rust writes it.
+fn in_words(reason: &str) -> String {
+    let range = reason.rsplit_once(" is not in ").and_then(|(_, range)| range.split_once("..="));
+    match range {
+        Some((from, to)) => format!("a number from {from} to {to} is expected"),
+        None => reason.replace(NO_DIGIT, "a whole number is expected, as 1000000"),
     }
 }
 

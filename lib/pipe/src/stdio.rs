@@ -202,6 +202,20 @@ impl Output {
         self.terminal
     }
 
+    /// Whether it is a terminal that can do more than print: on which a cursor moves.
+    #[must_use]
+    pub fn is_screen(&self) -> bool {
+        let kind = std::env::var_os("TERM");
+        self.terminal && kind.is_some_and(|kind| !kind.is_empty() && kind != "dumb")
+    }
+
+    /// Whether letters may be bold: on a screen, unless the user has set `NO_COLOR`.
+    #[must_use]
+    pub fn shows_bold(&self) -> bool {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        self.is_screen() && !refused
+    }
+
     /// Columns and rows of the terminal, when it is one that knows.
     #[must_use]
     pub fn terminal_size(&self) -> Option<(usize, usize)> {

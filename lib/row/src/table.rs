@@ -20,6 +20,8 @@ pub struct Table {
     /// Rows to write, as text.
     cells: Vec<Vec<String>>,
     named: bool,
+    /// Whether the names are bold.
+    bold: bool,
 }
 
 impl Table {
@@ -29,7 +31,17 @@ impl Table {
         let names: Vec<String> = names.iter().map(|name| name.as_ref().to_owned()).collect();
         let widths = names.iter().map(|name| name.width()).collect();
         let numeric = vec![true; names.len()];
-        Table { names, widths, numeric, cells: Vec::new(), named: false }
+        Table { names, widths, numeric, cells: Vec::new(), named: false, bold: false }
+    }
+
+    /// The names are written bold, as a terminal understands it.
+    pub fn embolden(&mut self) {
+        self.bold = true;
+    }
+
+    /// The same table with other columns, before its first row.
+    pub fn rename(&mut self, names: &[impl AsRef<str>]) {
+        *self = Table { bold: self.bold, ..Table::new(names) };
     }
 
     /// Adds a row.
@@ -51,7 +63,7 @@ impl Table {
             return;
         }
         if !self.named {
-            self.line(&self.names, None, out);
+            self.head(None, out);
             self.named = true;
         }
         for cells in std::mem::take(&mut self.cells) {
@@ -63,13 +75,25 @@ impl Table {
     /// terminal; returns how many lines they take.
     pub fn draw(&mut self, columns: Option<usize>, out: &mut Vec<u8>) -> usize {
         let rows = std::mem::take(&mut self.cells);
-        self.line(&self.names, columns, out);
+        self.head(columns, out);
         for cells in &rows {
             self.line(cells, columns, out);
         }
         self.widths = self.names.iter().map(|name| name.width()).collect();
         self.numeric.fill(true);
         rows.len() + 1
+    }
+
+    fn head(&self, columns: Option<usize>, out: &mut Vec<u8>) {
+        if self.bold {
+            out.extend_from_slice(b"\x1b[1m");
+        }
+        self.line(&self.names, columns, out);
+        if self.bold {
+            // Before the newline, so that the line can be drawn over.
+            let end = out.len() - 1;
+            out.splice(end..end, *b"\x1b[0m");
+        }
     }
 
     fn line(&self, cells: &[String], columns: Option<usize>, out: &mut Vec<u8>) {
@@ -158,6 +182,20 @@ mod tests {
         assert_eq!(table.draw(None, &mut out), 3);
         let text = String::from_utf8(out).expect("text");
         assert_eq!(text, "page      heat\np1         5.6\ngrößer\\n    12\n");
+    }
+
+    #[test]
+    fn names_may_be_bold_and_stay_so_with_other_columns() {
+        let mut table = Table::new(&["line"]);
+        table.embolden();
+        table.rename(&["page", "heat"]);
+        table.row(&[Value::Text(Cow::Borrowed(b"p1")), Value::Int(12)]);
+        let mut out = Vec::new();
+        table.flow(&mut out);
+        assert_eq!(out, b"\x1b[1mpage  heat\x1b[0m\np1      12\n");
+        out.clear();
+        table.draw(Some(6), &mut out);
+        assert_eq!(out, b"\x1b[1mpage  \x1b[0m\n", "the letters are cut, and what is between");
     }
 
     #[test]
