@@ -410,7 +410,7 @@ fn what_moves_is_committed_before_another_member_begins() {
     assert_eq!(restored["offsets"][0][2], 1_000, "nothing is read twice");
     let (_, metadata) = group.stored();
     let (member, epoch) = (moved["member"].as_str().expect("a member"), &moved["epoch"]);
-    assert_eq!(metadata, format!("kpipe {member} {epoch}"));
+    assert_eq!(metadata, format!("kpipe {member} {epoch} {}", moved["generation"]));
 }
 
 #[test]

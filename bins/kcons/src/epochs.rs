@@ -18,7 +18,7 @@ use pipe::exit::{Error, Result, say};
 use pipe::mark::{How, Last, Mark, Position};
 use pipe::stop::Stop;
 use topic::archive::{Archive, Stored};
-use topic::consumer::{Change, Membership, Reader};
+use topic::consumer::{Change, Reader};
 use topic::record::Partition;
 
 use self::archivist::{Archivist, Found, News, Rules, Search, insist};
@@ -89,8 +89,6 @@ pub(crate) struct Epochs<'a> {
     phase: Phase,
     /// What is assigned, by the reader's index.
     ours: Vec<usize>,
-    /// As whom the assignment before this one was had.
-    before: Option<Membership>,
     /// The end of each partition, when reading ends at one that was known at the start.
     ends: Vec<i64>,
     /// Whether a file says where to begin.
@@ -136,7 +134,6 @@ impl<'a> Epochs<'a> {
             progress: Progress::default(),
             phase: Phase::Away,
             ours: Vec::new(),
-            before: None,
             ends,
             sourced,
             due: Instant::now(),
@@ -243,7 +240,6 @@ impl<'a> Epochs<'a> {
         let ours = self.ours.iter().map(|&at| (at, &all[at]));
         self.sink.begin(Some(&self.rhythm.group), Some(&membership), ours);
         self.sink.offer()?;
-        self.before = self.ledger.membership().cloned();
         self.ledger.begin(membership);
         let partitions: Vec<Partition> = self.ours.iter().map(|&at| all[at].clone()).collect();
         let width = |one: &Partition| all.iter().filter(|other| other.topic == one.topic).count();
@@ -284,7 +280,7 @@ impl<'a> Epochs<'a> {
     /// Reads on, when all entries of state have been written.
     fn start(&mut self, Found { count, origins }: &Found) -> Result<()> {
         let stored: Vec<Stored> = origins.iter().map(|(_, stored)| stored.clone()).collect();
-        let lines = self.ledger.open(self.before.as_ref(), &stored);
+        let lines = self.ledger.open(&stored);
         self.sink.count = lines + self.sink.skipped;
         let next: Vec<(usize, i64)> =
             self.ours.iter().zip(origins).map(|(&at, (first, _))| (at, *first)).collect();

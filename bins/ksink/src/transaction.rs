@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pipe::exit::{Code, Error, Result, say};
 use pipe::mark::{Mark, Partition};
+use topic::note::Note;
 use topic::producer::transaction::{Covered, Member, Refusal, Transactions};
 
 use crate::Args;
@@ -208,7 +209,8 @@ impl<'a> Pipeline<'a> {
         }
         self.produce()?;
         let Some(sink) = &mut self.sink else { return Ok(()) };
-        let note = format!("kpipe {} {}", member.id, self.epochs.epoch());
+        let (epoch, generation) = (self.epochs.epoch(), member.generation);
+        let note = Note { member: &member.id, epoch, generation }.to_string();
         let offsets: Vec<_> =
             self.epochs.offsets().iter().map(|one| (one.0.as_str(), one.1, one.2)).collect();
         let covered = Covered { offsets: &offsets, member, note: &note };

@@ -20,6 +20,7 @@ pub mod listing;
 pub mod mock;
 pub mod mould;
 mod native;
+pub mod note;
 mod patience;
 pub mod producer;
 pub mod properties;

@@ -1,7 +1,8 @@
 //! The end of an assignment, and of the run: a last barrier, and the wait for whoever commits it.
 //!
-//! A pipe has no way back but the offsets that are committed. They carry member and epoch in their
-//! metadata, because those of partitions in which nothing comes stay the same.
+//! A pipe has no way back but the offsets that are committed. Their metadata
+//! says who ended which epoch with them, because those of partitions in which nothing comes stay
+//! the same.
 
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};

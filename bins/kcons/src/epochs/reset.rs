@@ -4,10 +4,10 @@ use std::sync::atomic::AtomicBool;
 
 use pipe::exit::{Error, Result};
 use topic::archive::{Archive, MEMBERS};
+use topic::note::is_signed;
 use topic::record::Partition;
 
 use super::archivist::{PATIENCE, insist};
-use super::ledger::is_signed;
 use super::state;
 
 /// Deletes what the stages of `group` have stored. Its offsets stay; those of the changelog's

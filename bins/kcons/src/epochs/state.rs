@@ -9,9 +9,8 @@ use std::collections::HashMap;
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use topic::archive::Stored;
+use topic::note::is_signed;
 use topic::record::Partition;
-
-use super::ledger::is_signed;
 
 /// The last values of the keys of some partitions.
 #[derive(Debug, Default)]
@@ -152,7 +151,7 @@ mod tests {
     }
 
     fn stored(offset: i64) -> Stored {
-        Stored { offset: Some(offset), metadata: "kpipe m 1".to_owned() }
+        Stored { offset: Some(offset), metadata: "kpipe m 1 1".to_owned() }
     }
 
     /// What is restored of partition 0 of `t` at offset 5, as (stage, key, value).

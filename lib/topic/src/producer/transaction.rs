@@ -335,7 +335,7 @@ mod tests {
     fn offsets_are_listed_with_their_note_and_none_is_refused() {
         let id = "m".to_owned();
         let member = Member { group: "g".to_owned(), generation: 1, id, instance: None };
-        let covered = |offsets| Covered { offsets, member: &member, note: "kpipe m 1" };
+        let covered = |offsets| Covered { offsets, member: &member, note: "kpipe m 1 1" };
         let (list, _) = listed(&covered(&[("t", 0, 7), ("t", 1, 0)])).expect("a list");
         let told: Vec<_> = list
             .elements()
@@ -343,7 +343,7 @@ mod tests {
             .map(|one| (one.partition(), one.offset(), one.metadata().to_owned()))
             .collect();
         let offset =
-            |partition, offset| (partition, Offset::Offset(offset), "kpipe m 1".to_owned());
+            |partition, offset| (partition, Offset::Offset(offset), "kpipe m 1 1".to_owned());
         assert_eq!(told, [offset(0, 7), offset(1, 0)]);
         assert!(listed(&covered(&[])).is_err());
         assert!(listed(&covered(&[("t", 0, -1001)])).is_err());
