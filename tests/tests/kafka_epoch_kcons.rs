@@ -35,6 +35,7 @@ static KAFKA: LazyLock<Option<Kafka>> = LazyLock::new(|| {
         "whole:2",
         "reset:2",
         "guard:1",
+        "behind:1",
         "wide:1",
         "wide-kpipe-state:3",
         "kept:1",
@@ -536,6 +537,20 @@ fn offsets_that_are_not_those_of_the_state_are_refused() {
     let said = "guard [0]: the group's stored offset is 4, its state is of offset 10";
     assert!(message.starts_with(said), "{message}");
     assert_eq!(kcons.end().code(), Some(1));
+}
+
+#[test]
+fn a_stored_offset_behind_the_end_of_a_topic_is_refused_also_where_reading_ends_there() {
+    let Some(group) = Group::named("behind") else { return };
+    group.fill(0, 3);
+    // As it is of one that was deleted and made anew.
+    group.consumer().commit(&group.offsets(10), CommitMode::Sync).expect("an offset");
+    let said = "kcons: behind [0]: the group's stored offset 10 is not there, the partition ends \
+                at 3\n";
+    for args in [&["-e"][..], &[]] {
+        let ended = group.read(args).end();
+        assert_eq!((ended.code(), ended.stderr.as_str()), (Some(1), said));
+    }
 }
 
 #[test]

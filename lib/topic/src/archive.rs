@@ -159,13 +159,21 @@ impl Archive {
         }
     }
 
-    /// The offsets behind everything in the changelog's partitions `numbers`, committed or not.
+    /// The offsets behind everything in `partitions`, committed or not.
+    ///
+    /// # Errors
+    /// When the broker refuses for good.
+    pub fn written(&self, partitions: &[Partition]) -> Result<Option<Vec<i64>>> {
+        let ends = self.offsets(&self.written, partitions, |_| Offset::End)?;
+        Ok(ends.map(|ends| ends.into_iter().map(Option::unwrap_or_default).collect()))
+    }
+
+    /// As [`Archive::written`], of the changelog's partitions `numbers`.
     ///
     /// # Errors
     /// When the broker refuses for good.
     pub fn ends(&self, numbers: &[i32]) -> Result<Option<Vec<i64>>> {
-        let ends = self.offsets(&self.written, &self.parts(numbers), |_| Offset::End)?;
-        Ok(ends.map(|ends| ends.into_iter().map(Option::unwrap_or_default).collect()))
+        self.written(&self.parts(numbers))
     }
 
     /// The offsets in the changelog's partitions `numbers` before which no transaction is open.

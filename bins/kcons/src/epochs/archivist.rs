@@ -189,6 +189,9 @@ impl Desk {
         let (archive, partitions) = (&self.archive, &task.partitions);
         let bounds = insist("offsets", &task.cancelled, || archive.bounds(partitions))?;
         let Some(bounds) = bounds else { return Ok(None) };
+        // Behind the end is who stored an offset of a topic that was made anew since.
+        let written = insist("offsets", &task.cancelled, || archive.written(partitions))?;
+        let Some(written) = written else { return Ok(None) };
         let since = match self.rules.start {
             Some(Start::Since(moment)) => {
                 let ask = || archive.since(partitions, moment.ms(now()));
@@ -204,15 +207,15 @@ impl Desk {
             None => Vec::new(),
         };
         let mut first = Vec::new();
-        for (((one, stored), bounds), since) in partitions.iter().zip(stored).zip(bounds).zip(since)
-        {
+        let found = stored.iter().zip(bounds).zip(written).zip(since);
+        for (one, (((stored, bounds), written), since)) in partitions.iter().zip(found) {
             let kept = reads.iter().rev();
             let mut kept = kept.filter(|read| read.topic == one.topic);
             let kept = kept.find(|read| read.partition == one.number).map(|read| read.until);
             let known = kept.or(stored.offset);
             let rule = self.rules.start.filter(|rule| *rule != Start::Stored);
             let rule = rule.or(known.map(Start::At)).ok_or_else(|| self.placeless(one))?;
-            let offset = start::first(rule, known, (bounds.low, bounds.high), since, None);
+            let offset = start::first(rule, known, (bounds.low, bounds.high), since, Some(written));
             first.push(offset.map_err(|reason| Error::world(one, reason))?);
         }
         Ok(Some(first))
