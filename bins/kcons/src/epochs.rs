@@ -10,7 +10,6 @@ mod reset;
 mod state;
 
 use std::os::fd::AsFd as _;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
@@ -424,20 +423,25 @@ impl<'a> Epochs<'a> {
 }
 
 /// Where the reading of all partitions ends, which is where they end now; nothing when it does
-/// not end.
+/// not end, or `stop` comes before they are known.
 ///
 /// # Errors
 /// When the broker does not say it.
-pub(crate) fn ends(orders: &Orders, archive: &Archive, all: &[Partition]) -> Result<Vec<i64>> {
+pub(crate) fn ends(
+    orders: &Orders,
+    archive: &Archive,
+    all: &[Partition],
+    stop: &Stop,
+) -> Result<Vec<i64>> {
     if !orders.ends() {
         return Ok(Vec::new());
     }
-    let never = AtomicBool::new(false);
-    let bounds = insist("offsets", &never, || archive.bounds(all))?.unwrap_or_default();
+    let stopped = || stop.requested();
+    let bounds = insist("offsets", stopped, || archive.bounds(all))?.unwrap_or_default();
     let until = match orders.place.finish {
         Some(Finish::Until(moment)) => {
             let ask = || archive.since(all, moment.ms(now()));
-            insist("offsets", &never, ask)?.unwrap_or_default()
+            insist("offsets", stopped, ask)?.unwrap_or_default()
         }
         _ => vec![None; all.len()],
     };
