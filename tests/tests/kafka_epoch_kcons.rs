@@ -36,6 +36,7 @@ static KAFKA: LazyLock<Option<Kafka>> = LazyLock::new(|| {
         "reset:2",
         "guard:1",
         "behind:1",
+        "signed:1",
         "wide:1",
         "wide-kpipe-state:3",
         "kept:1",
@@ -551,6 +552,22 @@ fn a_stored_offset_behind_the_end_of_a_topic_is_refused_also_where_reading_ends_
         let ended = group.read(args).end();
         assert_eq!((ended.code(), ended.stderr.as_str()), (Some(1), said));
     }
+}
+
+#[test]
+fn a_changelog_that_has_to_be_there_is_asked_for_again_before_it_is_said_to_be_gone() {
+    let Some(group) = Group::named("signed") else { return };
+    let list = group.offsets(0);
+    list.elements()[0].set_metadata("kpipe m 1 1");
+    group.consumer().commit(&list, CommitMode::Sync).expect("an offset");
+    let begun = Instant::now();
+    let mut kcons = group.read(&[]);
+    let abort = kcons.until("abort");
+    assert!(begun.elapsed() >= Duration::from_secs(4), "a topic is not known at once everywhere");
+    let message = abort["message"].as_str().expect("a message");
+    let said = "signed [0]: offset 0 was stored together with state, and that is gone;";
+    assert!(message.starts_with(said), "{message}");
+    assert_eq!(kcons.end().code(), Some(1));
 }
 
 #[test]
