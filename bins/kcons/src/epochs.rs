@@ -25,7 +25,7 @@ use self::ledger::Ledger;
 pub(crate) use self::reset::reset;
 use crate::bell::Bell;
 use crate::offsets::{Source, Target};
-use crate::pass::Pass;
+use crate::pass::{Failing, Pass};
 use crate::progress::Progress;
 use crate::ranges;
 use crate::session::telling::{self, Teller};
@@ -338,7 +338,7 @@ impl<'a> Epochs<'a> {
             progress: &mut self.progress,
             sink: &mut self.sink,
             limit: self.orders.count.unwrap_or(u64::MAX),
-            goes_on: false,
+            failing: Failing::Ends,
             read: 0,
         };
         match &mut self.rhythm.lens {

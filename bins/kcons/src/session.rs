@@ -13,7 +13,7 @@ use topic::consumer::{Change, Item, Reader, Record};
 
 use crate::merge::{Held, Merge};
 use crate::offsets::{Source, Target};
-use crate::pass::{Pass, refuse};
+use crate::pass::{Failing, Pass, refuse};
 use crate::perf::Perf;
 use crate::progress::Progress;
 use crate::session::keeping::HAND_OVER;
@@ -217,7 +217,7 @@ impl<'a> Session<'a> {
             progress: &mut self.progress,
             sink: &mut self.sink,
             limit: self.orders.count.unwrap_or(u64::MAX),
-            goes_on: self.orders.goes_on,
+            failing: self.orders.failing(),
             read: 0,
         };
         let before = pass.sink.count;
@@ -291,7 +291,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 Item::End { offset, .. } => merge.push(at, Held::Reach(offset)),
-                item => refuse(item, &batch, &self.progress, self.orders.goes_on)?,
+                item => refuse(item, &batch, &self.progress, self.orders.failing())?,
             }
         }
         Ok(true)
@@ -358,6 +358,10 @@ impl<'a> Session<'a> {
 }
 
 impl Orders {
+    fn failing(&self) -> Failing {
+        if self.goes_on { Failing::GoesOn } else { Failing::Fails }
+    }
+
     /// Where the reading of a partition ends that ends at `high` itself; `until` is the first
     /// offset of the time that was said.
     pub(crate) fn end(&self, high: i64, until: Option<i64>) -> i64 {
