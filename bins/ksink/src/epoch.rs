@@ -255,13 +255,15 @@ impl Epochs {
                 let reason = "an end before the barrier of the last lines, which are not committed";
                 Err(Error::unfinished("<stdin>", reason))
             }
-            State::Run => {
+            // The input ends next, and its end says so.
+            State::Skip(_) => Ok(()),
+            State::Wait if how == How::Drained => Ok(()),
+            // Who is stopped before anything was assigned has left nothing undone.
+            State::Run | State::Wait => {
                 let _ = self.course.end(how);
                 self.state = State::Ended;
                 Ok(())
             }
-            // The input ends next, and its end says so.
-            State::Wait | State::Skip(_) => Ok(()),
         }
     }
 
@@ -507,6 +509,17 @@ mod tests {
         epochs.refused(at(0));
         assert_eq!(epochs.mark(&end, at(0)), Ok(Order::Nothing));
         refused(epochs.finish(), Code::UNFINISHED, "refused its last epochs");
+    }
+
+    #[test]
+    fn who_is_stopped_before_anything_was_assigned_has_left_nothing_undone() {
+        let ended = |how| {
+            let mut epochs = Epochs::new(100, &[], STALL);
+            assert_eq!(epochs.mark(&Mark::End { how }, at(0)), Ok(Order::Nothing));
+            epochs.finish()
+        };
+        assert_eq!(ended(How::Stopped), Ok(()));
+        refused(ended(How::Drained), Code::UNFINISHED, "before anything was assigned");
     }
 
     #[test]
