@@ -1,9 +1,11 @@
 //! kcons under epochs where brokers are away.
 
 use std::process::Stdio;
+use std::time::Instant;
 
 use kpipe_tests::kafka::Kafka;
 use kpipe_tests::live::Live;
+use kpipe_tests::wait;
 use rustix::process::Signal;
 
 fn kcons(kafka: &Kafka, args: &[&str]) -> Live {
@@ -31,4 +33,22 @@ fn a_signal_is_heard_while_a_partition_without_a_leader_is_asked_where_it_ends()
     until(&mut kcons, "\"stopped\"");
     let ended = kcons.end();
     assert_eq!(ended.code(), Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_pipe_in_which_nothing_comes_is_unfinished_when_all_brokers_stay_away() {
+    let Some(kafka) = Kafka::start(&["idle:1"]) else { return };
+    let mut kcons = kcons(&kafka, &["-t", "idle", "-g", "idle", "--commit-interval", "0"]);
+    until(&mut kcons, "\"restored\"");
+    kafka.kill(0);
+    // Ticks and barriers go on for a minute.
+    let deadline = Instant::now() + 3 * wait::LONG;
+    while let Some(line) = kcons.line_within(wait::LONG) {
+        assert!(!line.contains("\"abort\""), "it does not last: {line}");
+        assert!(Instant::now() < deadline, "it waits for ever");
+    }
+    let ended = kcons.end();
+    assert_eq!(ended.code(), Some(75), "{}", ended.stderr);
+    let said = "kcons: group idle: no broker has been there for 60 s\n";
+    assert!(ended.stderr.ends_with(said), "{}", ended.stderr);
 }

@@ -20,7 +20,7 @@ use topic::archive::{Archive, Stored};
 use topic::consumer::{Change, Reader};
 use topic::record::Partition;
 
-use self::archivist::{Archivist, Found, News, Rules, Search, insist};
+use self::archivist::{Archivist, Found, News, PATIENCE, Rules, Search, insist};
 use self::ledger::Ledger;
 pub(crate) use self::reset::reset;
 use crate::bell::Bell;
@@ -175,6 +175,8 @@ impl<'a> Epochs<'a> {
             if self.is_done() {
                 return Ok(How::Drained);
             }
+            // Where nothing comes, nothing else would tell.
+            self.reader.check_brokers(PATIENCE)?;
             let mut busy = self.answer()?;
             if self.has_room()? {
                 busy |= match self.phase {
