@@ -106,7 +106,7 @@ impl<'a> Pipeline<'a> {
     /// Goes on with another assignment, or begins with the first one.
     fn begin(&mut self, member: Member, partitions: &[Partition]) -> Result<()> {
         self.abort()?;
-        let group = member.group.clone();
+        let name = topic::changelog::name(&member.group);
         if self.sink.is_none() {
             let own = || format!("{}-{}", member.group, member.instance.unwrap_or(member.id));
             let id = self.args.epochs.transactional_id.clone().unwrap_or_else(own);
@@ -123,7 +123,6 @@ impl<'a> Pipeline<'a> {
         if width == 0 {
             return Ok(());
         }
-        let name = group + changelog::SUFFIX;
         if self.changelog.is_none() {
             let settings = &changelog::SETTINGS;
             let open = |producer: &mut topic::producer::Producer| {

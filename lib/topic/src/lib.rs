@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+pub mod changelog;
 pub mod cluster;
 pub mod config;
 pub mod consumer;
