@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use pipe::course::Course;
-use pipe::exit::{Code, Error, Result};
+use pipe::exit::{Error, Result};
 use pipe::mark::{Barrier, How, Mark, Partition, Position};
 use topic::producer::transaction::Member;
 
@@ -127,7 +127,7 @@ impl Epochs {
             }
             Mark::Barrier(barrier) => return self.barrier(barrier, now),
             Mark::Abort { tool, code, message } => {
-                return Err(Error::Failed(Code(*code), format!("{tool} failed: {message}")));
+                return Err(Mark::aborted(tool, *code, message));
             }
             Mark::End { how } => self.end(*how)?,
             _ => {}
@@ -341,6 +341,8 @@ fn orphan(stage: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use pipe::exit::Code;
+
     use super::*;
 
     const STALL: Duration = Duration::from_mins(1);

@@ -223,6 +223,13 @@ impl Mark {
         }
     }
 
+    /// What a program fails with because the one before it has, and has told so in an
+    /// [`Mark::Abort`] of these.
+    #[must_use]
+    pub fn aborted(tool: &str, code: u8, message: &str) -> Error {
+        Error::Failed(Code(code), format!("{tool} failed: {message}"))
+    }
+
     /// Reads a mark from the bytes after RS.
     ///
     /// # Errors
