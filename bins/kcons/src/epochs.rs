@@ -27,7 +27,6 @@ use crate::bell::Bell;
 use crate::offsets::{Source, Target};
 use crate::pass::{Failing, Pass};
 use crate::progress::Progress;
-use crate::ranges;
 use crate::session::telling::{self, Teller};
 use crate::session::{Account, Lens, Orders};
 use crate::sink::{Sink, now};
@@ -157,13 +156,7 @@ impl<'a> Epochs<'a> {
         let news = self.news();
         self.teller.tell_last(news);
         let closed = self.reader.close();
-        Account {
-            ended: ended.and(closed),
-            count: self.sink.count,
-            skipped: self.sink.skipped,
-            perf: self.rhythm.lens.and_then(|lens| lens.perf),
-            assigned: self.assigned,
-        }
+        Account::of(ended.and(closed), &self.sink, self.rhythm.lens, self.assigned)
     }
 
     fn read(&mut self) -> Result<How> {
@@ -393,13 +386,7 @@ impl<'a> Epochs<'a> {
     fn write_ranges(&mut self) -> Result<()> {
         let Some(target) = &self.rhythm.target else { return Ok(()) };
         self.progress.accept();
-        let partitions = self.reader.partitions();
-        let mut text = String::new();
-        for (at, from, until) in self.progress.take_ranges() {
-            let one = &partitions[at];
-            ranges::write(&one.topic, one.number, from, until, &mut text);
-        }
-        target.replace(&text)
+        target.tell(&mut self.progress, self.reader.partitions())
     }
 
     /// Whether there is nothing more to do.

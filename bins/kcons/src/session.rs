@@ -121,6 +121,20 @@ pub(crate) struct Account {
     pub(crate) assigned: Option<i64>,
 }
 
+impl Account {
+    /// The account of a run that has `ended` so, with what it looked at records by and when it was
+    /// `assigned` partitions.
+    pub(crate) fn of(
+        ended: Result<()>,
+        sink: &Sink,
+        lens: Option<Lens>,
+        assigned: Option<i64>,
+    ) -> Account {
+        let perf = lens.and_then(|lens| lens.perf);
+        Account { ended, count: sink.count, skipped: sink.skipped, perf, assigned }
+    }
+}
+
 impl<'a> Session<'a> {
     pub(crate) fn new(
         orders: Orders,
@@ -163,13 +177,7 @@ impl<'a> Session<'a> {
         let news = self.news();
         self.teller.tell_last(news);
         let closed = self.reader.close();
-        Account {
-            ended: ended.and(closed),
-            count: self.sink.count,
-            skipped: self.sink.skipped,
-            perf: self.ways.lens.and_then(|lens| lens.perf),
-            assigned: self.assigned,
-        }
+        Account::of(ended.and(closed), &self.sink, self.ways.lens, self.assigned)
     }
 
     fn open(&mut self) -> Result<()> {
