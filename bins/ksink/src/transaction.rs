@@ -71,8 +71,7 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Line `number` is a mark of so many `bytes`, and comes at `now`. Returns whether a
-    /// transaction may have been tried.
+    /// Line `number` is a mark of so many `bytes`, and comes at `now`.
     ///
     /// # Errors
     /// When it may not come here, or its epoch cannot be committed.

@@ -217,7 +217,7 @@ impl Producer {
 
     /// The error that a fault ends the run with.
     fn failure(&self, fault: &Fault) -> Error {
-        if lasts(fault.code) {
+        if ends_writing(fault.code) {
             return Error::world("transactions", reason(fault.code));
         }
         let text = if fault.text.is_empty() { reason(fault.code) } else { fault.text.clone() };
@@ -272,8 +272,8 @@ fn stale(fault: &Fault) -> Option<String> {
     stale.then(|| reason(fault.code))
 }
 
-/// Whether the same would come again in another run.
-pub(super) fn lasts(code: RDKafkaErrorCode) -> bool {
+/// Whether who writes because of it would fail again in another run.
+pub(super) fn ends_writing(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
@@ -316,10 +316,10 @@ mod tests {
         ];
         assert_eq!(refused.map(|code| code as i32), [22, 25, 27, 82, 110, 113]);
         for code in refused {
-            assert!(stale(&fault(code)).is_some() && !lasts(code), "{code}");
+            assert!(stale(&fault(code)).is_some() && !ends_writing(code), "{code}");
         }
         let newer = Code::ProducerFenced;
-        assert!(stale(&fault(newer)).is_none() && !lasts(newer));
+        assert!(stale(&fault(newer)).is_none() && !ends_writing(newer));
     }
 
     #[test]
