@@ -76,7 +76,7 @@ fn lines_state_and_offsets_are_committed_together() {
     ksink.send(member.barrier(1, 2, &[("in", 0, 0), ("in", 1, 2)]));
     assert_eq!((ksink.line(), ksink.line()), ("a".to_owned(), "b".to_owned()));
     assert_eq!(values(&kafka, "out"), ["a", "b"]);
-    let note = |epoch: u32| format!("kpipe {} {epoch}", member.id);
+    let note = |epoch: u32| format!("kpipe {} {epoch} {}", member.id, member.generation);
     assert_eq!(member.committed("in", 1), (Some(2), note(1)));
     assert_eq!(member.committed("in", 0), (Some(0), note(1)));
     ksink.send(from("in", 1, 2) + "c\n" + &entry(2, "null"));
@@ -154,7 +154,7 @@ fn what_is_damaged_on_the_way_is_found_and_nothing_of_it_committed() {
         failed(&ksink(&kafka, &["-t", "out"], input), code, part);
     }
     assert_eq!(values(&kafka, "out"), ["a"]);
-    let note = format!("kpipe {} 1", member.id);
+    let note = format!("kpipe {} 1 {}", member.id, member.generation);
     assert_eq!(member.committed("in", 0), (Some(1), note));
 }
 
@@ -388,7 +388,10 @@ fn offsets_can_be_committed_without_any_line() {
         head + "a\nb\n" + state + &member.barrier(1, 2, &[("in", 0, next)]) + END
     };
     let _ = ksink(&kafka, &["--offsets-only"], &lines(&[], "", 2)).done();
-    assert_eq!(member.committed("in", 0), (Some(2), format!("kpipe {} 1", member.id)));
+    assert_eq!(
+        member.committed("in", 0),
+        (Some(2), format!("kpipe {} 1 {}", member.id, member.generation))
+    );
     let ended = ksink(&kafka, &["--offsets-only"], &lines(&["0:swin"], state, 4));
     failed(&ended, 2, "--offsets-only: 0:swin has state, which --state-only commits as well");
     let _ = ksink(&kafka, &["--state-only"], &lines(&["0:swin"], state, 5)).done();
@@ -406,9 +409,12 @@ fn an_idle_epoch_makes_no_transaction_and_a_last_one_does() {
     let last = |epoch| member.last_barrier(epoch, 0, &at, ",\"last\":\"stopped\"");
     let input = member.head(&[]) + &member.barrier(1, 0, &at) + &member.barrier(2, 0, &at);
     let _ = ksink(&kafka, &["-t", "out"], &(input.clone() + END)).done();
-    assert_eq!(member.committed("in", 1).1, format!("kpipe {} 1", member.id));
+    assert_eq!(member.committed("in", 1).1, format!("kpipe {} 1 {}", member.id, member.generation));
     let _ = ksink(&kafka, &["-t", "out"], &(input + &last(3) + END)).done();
-    assert_eq!(member.committed("in", 1), (Some(0), format!("kpipe {} 3", member.id)));
+    assert_eq!(
+        member.committed("in", 1),
+        (Some(0), format!("kpipe {} 3 {}", member.id, member.generation))
+    );
 }
 
 #[test]

@@ -423,6 +423,24 @@ fn a_partition_that_cannot_be_read_ends_the_run_or_is_said() {
 }
 
 #[test]
+fn epochs_are_to_be_run_again_unless_a_partition_stays_unreadable() {
+    use RDKafkaRespErr::{RD_KAFKA_RESP_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR_UNKNOWN};
+    let broker = Broker::with("t", 1);
+    fill(&broker, 0, 0..3);
+    let args = ["-q", "-g", "g", "--epoch", "1s", "-o", "beginning"];
+    let passing = (RD_KAFKA_RESP_ERR_UNKNOWN, 75, "Unknown", 0);
+    let damaged = (RD_KAFKA_RESP_ERR_INVALID_MSG, 1, "Invalid message", 1);
+    for (error, code, said, aborts) in [passing, damaged] {
+        broker.cluster().request_errors(RDKafkaApiKey::Fetch, &[error]);
+        let ended = kcons(&broker, &args).end();
+        assert_eq!(ended.code(), Some(code), "{}", ended.stderr);
+        let said = format!("kcons: t [0]: {said} (");
+        assert!(ended.stderr.starts_with(&said), "{}", ended.stderr);
+        assert_eq!(ended.text().matches("\"mark\":\"abort\"").count(), aborts);
+    }
+}
+
+#[test]
 fn a_broker_that_goes_away_for_a_while_is_said_once_and_costs_nothing() {
     let broker = Broker::with("t", 1);
     fill(&broker, 0, 0..2);

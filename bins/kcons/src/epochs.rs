@@ -10,7 +10,6 @@ mod reset;
 mod state;
 
 use std::os::fd::AsFd as _;
-use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::TryRecvError;
 use std::time::{Duration, Instant};
 
@@ -18,17 +17,16 @@ use pipe::exit::{Error, Result, say};
 use pipe::mark::{How, Last, Mark, Position};
 use pipe::stop::Stop;
 use topic::archive::{Archive, Stored};
-use topic::consumer::{Change, Membership, Reader};
+use topic::consumer::{Change, Reader};
 use topic::record::Partition;
 
-use self::archivist::{Archivist, Found, News, Rules, Search, insist};
+use self::archivist::{Archivist, Found, News, PATIENCE, Rules, Search, insist};
 use self::ledger::Ledger;
 pub(crate) use self::reset::reset;
 use crate::bell::Bell;
 use crate::offsets::{Source, Target};
-use crate::pass::Pass;
+use crate::pass::{Failing, Pass};
 use crate::progress::Progress;
-use crate::ranges;
 use crate::session::telling::{self, Teller};
 use crate::session::{Account, Lens, Orders};
 use crate::sink::{Sink, now};
@@ -89,8 +87,6 @@ pub(crate) struct Epochs<'a> {
     phase: Phase,
     /// What is assigned, by the reader's index.
     ours: Vec<usize>,
-    /// As whom the assignment before this one was had.
-    before: Option<Membership>,
     /// The end of each partition, when reading ends at one that was known at the start.
     ends: Vec<i64>,
     /// Whether a file says where to begin.
@@ -136,7 +132,6 @@ impl<'a> Epochs<'a> {
             progress: Progress::default(),
             phase: Phase::Away,
             ours: Vec::new(),
-            before: None,
             ends,
             sourced,
             due: Instant::now(),
@@ -161,13 +156,7 @@ impl<'a> Epochs<'a> {
         let news = self.news();
         self.teller.tell_last(news);
         let closed = self.reader.close();
-        Account {
-            ended: ended.and(closed),
-            count: self.sink.count,
-            skipped: self.sink.skipped,
-            perf: self.rhythm.lens.and_then(|lens| lens.perf),
-            assigned: self.assigned,
-        }
+        Account::of(ended.and(closed), &self.sink, self.rhythm.lens, self.assigned)
     }
 
     fn read(&mut self) -> Result<How> {
@@ -179,6 +168,8 @@ impl<'a> Epochs<'a> {
             if self.is_done() {
                 return Ok(How::Drained);
             }
+            // Where nothing comes, nothing else would tell.
+            self.reader.check_brokers(PATIENCE)?;
             let mut busy = self.answer()?;
             if self.has_room()? {
                 busy |= match self.phase {
@@ -243,7 +234,6 @@ impl<'a> Epochs<'a> {
         let ours = self.ours.iter().map(|&at| (at, &all[at]));
         self.sink.begin(Some(&self.rhythm.group), Some(&membership), ours);
         self.sink.offer()?;
-        self.before = self.ledger.membership().cloned();
         self.ledger.begin(membership);
         let partitions: Vec<Partition> = self.ours.iter().map(|&at| all[at].clone()).collect();
         let width = |one: &Partition| all.iter().filter(|other| other.topic == one.topic).count();
@@ -284,7 +274,7 @@ impl<'a> Epochs<'a> {
     /// Reads on, when all entries of state have been written.
     fn start(&mut self, Found { count, origins }: &Found) -> Result<()> {
         let stored: Vec<Stored> = origins.iter().map(|(_, stored)| stored.clone()).collect();
-        let lines = self.ledger.open(self.before.as_ref(), &stored);
+        let lines = self.ledger.open(&stored);
         self.sink.count = lines + self.sink.skipped;
         let next: Vec<(usize, i64)> =
             self.ours.iter().zip(origins).map(|(&at, (first, _))| (at, *first)).collect();
@@ -343,7 +333,7 @@ impl<'a> Epochs<'a> {
             progress: &mut self.progress,
             sink: &mut self.sink,
             limit: self.orders.count.unwrap_or(u64::MAX),
-            goes_on: false,
+            failing: Failing::Ends,
             read: 0,
         };
         match &mut self.rhythm.lens {
@@ -396,13 +386,7 @@ impl<'a> Epochs<'a> {
     fn write_ranges(&mut self) -> Result<()> {
         let Some(target) = &self.rhythm.target else { return Ok(()) };
         self.progress.accept();
-        let partitions = self.reader.partitions();
-        let mut text = String::new();
-        for (at, from, until) in self.progress.take_ranges() {
-            let one = &partitions[at];
-            ranges::write(&one.topic, one.number, from, until, &mut text);
-        }
-        target.replace(&text)
+        target.tell(&mut self.progress, self.reader.partitions())
     }
 
     /// Whether there is nothing more to do.
@@ -428,20 +412,25 @@ impl<'a> Epochs<'a> {
 }
 
 /// Where the reading of all partitions ends, which is where they end now; nothing when it does
-/// not end.
+/// not end, or `stop` comes before they are known.
 ///
 /// # Errors
 /// When the broker does not say it.
-pub(crate) fn ends(orders: &Orders, archive: &Archive, all: &[Partition]) -> Result<Vec<i64>> {
+pub(crate) fn ends(
+    orders: &Orders,
+    archive: &Archive,
+    all: &[Partition],
+    stop: &Stop,
+) -> Result<Vec<i64>> {
     if !orders.ends() {
         return Ok(Vec::new());
     }
-    let never = AtomicBool::new(false);
-    let bounds = insist("offsets", &never, || archive.bounds(all))?.unwrap_or_default();
+    let stopped = || stop.requested();
+    let bounds = insist("offsets", stopped, || archive.bounds(all))?.unwrap_or_default();
     let until = match orders.place.finish {
         Some(Finish::Until(moment)) => {
             let ask = || archive.since(all, moment.ms(now()));
-            insist("offsets", &never, ask)?.unwrap_or_default()
+            insist("offsets", stopped, ask)?.unwrap_or_default()
         }
         _ => vec![None; all.len()],
     };

@@ -479,7 +479,7 @@ fn read_epochs(
     let begun = sink::now();
     let opened = Reader::open(&plan).and_then(|reader| {
         let archive = Archive::open(broker, &group)?;
-        let ends = epochs::ends(&orders, &archive, reader.partitions())?;
+        let ends = epochs::ends(&orders, &archive, reader.partitions(), &stop)?;
         Ok((reader, archive, ends))
     });
     let (reader, archive, ends) = opened.inspect_err(|error| sink.give_up(error))?;

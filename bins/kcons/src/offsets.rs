@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use pipe::exit::{Code, Error, Result};
 use pipe::stdio::reason;
+use topic::record::Partition;
 
+use crate::progress::Progress;
 use crate::ranges::{self, Read};
 
 /// A file to begin at.
@@ -48,12 +50,22 @@ impl Source {
 pub(crate) struct Target(pub(crate) PathBuf);
 
 impl Target {
-    /// Replaces the file by `text`, so that whoever looks sees the old or the new one whole, also
-    /// after a loss of power.
+    /// Says what was read of `partitions` since the last time.
     ///
     /// # Errors
     /// When the folder or the disk does not take it.
-    pub(crate) fn replace(&self, text: &str) -> Result<()> {
+    pub(crate) fn tell(&self, progress: &mut Progress, partitions: &[Partition]) -> Result<()> {
+        let mut text = String::new();
+        for (at, from, until) in progress.take_ranges() {
+            let one = &partitions[at];
+            ranges::write(&one.topic, one.number, from, until, &mut text);
+        }
+        self.replace(&text)
+    }
+
+    /// Replaces the file by `text`, so that whoever looks sees the old or the new one whole, also
+    /// after a loss of power.
+    fn replace(&self, text: &str) -> Result<()> {
         self.write(text).map_err(|error| {
             Error::world(format!("--write-offsets {}", self.0.display()), reason(&error))
         })

@@ -3,9 +3,21 @@
 use pipe::exit::{Error, Result, say};
 use topic::config;
 use topic::consumer::{Batch, Item, Record};
+use topic::record;
 
 use crate::progress::Progress;
 use crate::sink::Sink;
+
+/// What becomes of a run when a partition cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failing {
+    /// It fails.
+    Fails,
+    /// It fails when that stays so, and else is to be run again.
+    Ends,
+    /// It goes on without, and says so.
+    GoesOn,
+}
 
 /// What a batch is written with.
 pub(crate) struct Pass<'a> {
@@ -13,8 +25,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) sink: &'a mut Sink,
     /// Records to be written in all.
     pub(crate) limit: u64,
-    /// Whether a partition that cannot be read is only said.
-    pub(crate) goes_on: bool,
+    /// What becomes of it when a partition cannot be read.
+    pub(crate) failing: Failing,
     /// Records that were looked at.
     pub(crate) read: u64,
 }
@@ -48,20 +60,19 @@ impl Pass<'_> {
                         self.sink.caught_up(at);
                     }
                 }
-                item => refuse(item, batch, self.progress, self.goes_on)?,
+                item => refuse(item, batch, self.progress, self.failing)?,
             }
         }
         Ok(())
     }
 }
 
-/// The failure of a partition, which is only said when the run `goes_on`. An offset that is gone
-/// is one always.
+/// The failure of a partition. An offset that is gone is one always.
 pub(crate) fn refuse(
     item: Item<'_>,
     batch: &Batch<'_>,
     progress: &Progress,
-    goes_on: bool,
+    failing: Failing,
 ) -> Result<()> {
     match item {
         Item::Gone { at, text } => {
@@ -71,13 +82,18 @@ pub(crate) fn refuse(
             Err(Error::world(batch.partition(at), reason))
         }
         Item::Failed { at, code, text } => {
-            let text = String::from_utf8_lossy(text);
+            let (partition, text) = (batch.partition(at), String::from_utf8_lossy(text));
             let reason = format!("{} ({text})", config::reason(code));
-            if goes_on {
-                say(format!("{}: {reason}", batch.partition(at)));
-                return Ok(());
+            match failing {
+                Failing::Ends if !record::stays_unreadable(code) => {
+                    Err(Error::unfinished(partition, reason))
+                }
+                Failing::Fails | Failing::Ends => Err(Error::world(partition, reason)),
+                Failing::GoesOn => {
+                    say(format!("{partition}: {reason}"));
+                    Ok(())
+                }
             }
-            Err(Error::world(batch.partition(at), reason))
         }
         Item::Record(_) | Item::End { .. } => Ok(()),
     }

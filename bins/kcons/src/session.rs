@@ -13,7 +13,7 @@ use topic::consumer::{Change, Item, Reader, Record};
 
 use crate::merge::{Held, Merge};
 use crate::offsets::{Source, Target};
-use crate::pass::{Pass, refuse};
+use crate::pass::{Failing, Pass, refuse};
 use crate::perf::Perf;
 use crate::progress::Progress;
 use crate::session::keeping::HAND_OVER;
@@ -121,6 +121,20 @@ pub(crate) struct Account {
     pub(crate) assigned: Option<i64>,
 }
 
+impl Account {
+    /// The account of a run that has `ended` so, with what it looked at records by and when it was
+    /// `assigned` partitions.
+    pub(crate) fn of(
+        ended: Result<()>,
+        sink: &Sink,
+        lens: Option<Lens>,
+        assigned: Option<i64>,
+    ) -> Account {
+        let perf = lens.and_then(|lens| lens.perf);
+        Account { ended, count: sink.count, skipped: sink.skipped, perf, assigned }
+    }
+}
+
 impl<'a> Session<'a> {
     pub(crate) fn new(
         orders: Orders,
@@ -163,13 +177,7 @@ impl<'a> Session<'a> {
         let news = self.news();
         self.teller.tell_last(news);
         let closed = self.reader.close();
-        Account {
-            ended: ended.and(closed),
-            count: self.sink.count,
-            skipped: self.sink.skipped,
-            perf: self.ways.lens.and_then(|lens| lens.perf),
-            assigned: self.assigned,
-        }
+        Account::of(ended.and(closed), &self.sink, self.ways.lens, self.assigned)
     }
 
     fn open(&mut self) -> Result<()> {
@@ -217,7 +225,7 @@ impl<'a> Session<'a> {
             progress: &mut self.progress,
             sink: &mut self.sink,
             limit: self.orders.count.unwrap_or(u64::MAX),
-            goes_on: self.orders.goes_on,
+            failing: self.orders.failing(),
             read: 0,
         };
         let before = pass.sink.count;
@@ -291,7 +299,7 @@ impl<'a> Session<'a> {
                     }
                 }
                 Item::End { offset, .. } => merge.push(at, Held::Reach(offset)),
-                item => refuse(item, &batch, &self.progress, self.orders.goes_on)?,
+                item => refuse(item, &batch, &self.progress, self.orders.failing())?,
             }
         }
         Ok(true)
@@ -358,6 +366,10 @@ impl<'a> Session<'a> {
 }
 
 impl Orders {
+    fn failing(&self) -> Failing {
+        if self.goes_on { Failing::GoesOn } else { Failing::Fails }
+    }
+
     /// Where the reading of a partition ends that ends at `high` itself; `until` is the first
     /// offset of the time that was said.
     pub(crate) fn end(&self, high: i64, until: Option<i64>) -> i64 {

@@ -64,13 +64,20 @@ impl Writer {
         &mut self.buffer
     }
 
-    /// Hands over what waits, if there is room. Whether there was.
+    /// Hands over what waits, if there is room. Whether nothing waits any more: what comes behind
+    /// a failure that was told is written nowhere.
     ///
     /// # Errors
     /// When a write has failed.
     pub(crate) fn offer(&mut self) -> Result<bool> {
+        // Looked at first: the failure is there before the end.
+        let closed = self.is_closed();
         if let Some(failure) = lock(&self.state.failure).take() {
             return Err(failure);
+        }
+        if closed {
+            self.buffer.clear();
+            return Ok(true);
         }
         let Some(blocks) = self.blocks.as_ref().filter(|_| !self.buffer.is_empty()) else {
             return Ok(true);
@@ -144,4 +151,35 @@ fn write(
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::bell::Bell;
+
+    #[test]
+    fn what_comes_behind_a_failure_waits_for_nobody() {
+        let full = File::options().write(true).open("/dev/full").expect("a full device");
+        let bell = Bell::new().expect("a bell");
+        let mut writer = Writer::over(Output::over(full, "full"), bell.rope()).expect("a thread");
+        writer.buffer().extend_from_slice(b"a line\n");
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while writer.offer().is_ok() {
+            assert!(Instant::now() < deadline, "it fails");
+            thread::yield_now();
+        }
+        while !writer.is_closed() {
+            assert!(Instant::now() < deadline, "it ends");
+            thread::yield_now();
+        }
+        for _ in 0..=BLOCKS {
+            writer.buffer().extend_from_slice(b"another\n");
+            assert_eq!(writer.offer(), Ok(true));
+            assert!(writer.buffer().is_empty());
+        }
+    }
 }

@@ -1,18 +1,16 @@
 //! What is stored of a pipeline's state: records of a compacted topic, of which the last one of a
 //! key counts.
 //!
-//! A key is `[stage,topic,key]`, in the partition of the same number as the input's; null deletes
-//! it. The stage "" stands for the pipeline itself, which stores the offset that the state is of:
-//! a reader that finds another offset committed knows that they do not belong together.
+//! A record is in the partition of the same number as the input's; null deletes its key. The stage
+//! "" stands for the pipeline itself, which stores the offset that the state is of: a reader that
+//! finds another offset committed knows that they do not belong together.
 
 use pipe::exit::{Error, Result};
 use pipe::mark::{Partition, Position};
 use pipe::outlet::ENTRY_BYTES_MAX;
 use serde_json::Value as Json;
+use topic::changelog::write_key;
 use topic::draft::Drafts;
-
-/// What the name of a group's changelog ends in.
-pub const SUFFIX: &str = "-kpipe-state";
 
 /// The settings of a changelog. Compaction leaves the newest segment alone, so that it must be
 /// small for a reader to have little to read.
@@ -58,10 +56,10 @@ impl Changelog {
     ) -> Result<()> {
         let mut scratch = std::mem::take(&mut self.scratch);
         scratch.clear();
-        // What was JSON can be written as such.
-        let _ = serde_json::to_writer(&mut scratch, &(stage, &at.0, key));
+        write_key(stage, &at.0, key, &mut scratch);
         let key_bytes = scratch.len();
         if !value.is_null() {
+            // What was JSON can be written as such.
             let _ = serde_json::to_writer(&mut scratch, value);
         }
         if scratch.len() > ENTRY_BYTES_MAX {

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use pipe::course::Course;
-use pipe::exit::{Code, Error, Result};
+use pipe::exit::{Error, Result};
 use pipe::mark::{Barrier, How, Mark, Partition, Position};
 use topic::producer::transaction::Member;
 
@@ -127,7 +127,7 @@ impl Epochs {
             }
             Mark::Barrier(barrier) => return self.barrier(barrier, now),
             Mark::Abort { tool, code, message } => {
-                return Err(Error::Failed(Code(*code), format!("{tool} failed: {message}")));
+                return Err(Mark::aborted(tool, *code, message));
             }
             Mark::End { how } => self.end(*how)?,
             _ => {}
@@ -255,13 +255,15 @@ impl Epochs {
                 let reason = "an end before the barrier of the last lines, which are not committed";
                 Err(Error::unfinished("<stdin>", reason))
             }
-            State::Run => {
+            // The input ends next, and its end says so.
+            State::Skip(_) => Ok(()),
+            State::Wait if how == How::Drained => Ok(()),
+            // Who is stopped before anything was assigned has left nothing undone.
+            State::Run | State::Wait => {
                 let _ = self.course.end(how);
                 self.state = State::Ended;
                 Ok(())
             }
-            // The input ends next, and its end says so.
-            State::Wait | State::Skip(_) => Ok(()),
         }
     }
 
@@ -339,6 +341,8 @@ fn orphan(stage: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use pipe::exit::Code;
+
     use super::*;
 
     const STALL: Duration = Duration::from_mins(1);
@@ -507,6 +511,17 @@ mod tests {
         epochs.refused(at(0));
         assert_eq!(epochs.mark(&end, at(0)), Ok(Order::Nothing));
         refused(epochs.finish(), Code::UNFINISHED, "refused its last epochs");
+    }
+
+    #[test]
+    fn who_is_stopped_before_anything_was_assigned_has_left_nothing_undone() {
+        let ended = |how| {
+            let mut epochs = Epochs::new(100, &[], STALL);
+            assert_eq!(epochs.mark(&Mark::End { how }, at(0)), Ok(Order::Nothing));
+            epochs.finish()
+        };
+        assert_eq!(ended(How::Stopped), Ok(()));
+        refused(ended(How::Drained), Code::UNFINISHED, "before anything was assigned");
     }
 
     #[test]

@@ -275,7 +275,7 @@ fn take(sink: &mut Sink<'_>, stream: &mut Stream) -> Result<()> {
                     Mark::Bad(letter) => sink.letter(number, false, &letter)?,
                     Mark::Late(letter) => sink.letter(number, true, &letter)?,
                     Mark::Abort { tool, code, message } => {
-                        return Err(Error::Failed(Code(code), format!("{tool} failed: {message}")));
+                        return Err(Mark::aborted(&tool, code, &message));
                     }
                     _ => {}
                 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pipe::exit::{Code, Error, Result, say};
 use pipe::mark::{Mark, Partition};
+use topic::note::Note;
 use topic::producer::transaction::{Covered, Member, Refusal, Transactions};
 
 use crate::Args;
@@ -70,8 +71,7 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// Line `number` is a mark of so many `bytes`, and comes at `now`. Returns whether a
-    /// transaction may have been tried.
+    /// Line `number` is a mark of so many `bytes`, and comes at `now`.
     ///
     /// # Errors
     /// When it may not come here, or its epoch cannot be committed.
@@ -105,7 +105,7 @@ impl<'a> Pipeline<'a> {
     /// Goes on with another assignment, or begins with the first one.
     fn begin(&mut self, member: Member, partitions: &[Partition]) -> Result<()> {
         self.abort()?;
-        let group = member.group.clone();
+        let name = topic::changelog::name(&member.group);
         if self.sink.is_none() {
             let own = || format!("{}-{}", member.group, member.instance.unwrap_or(member.id));
             let id = self.args.epochs.transactional_id.clone().unwrap_or_else(own);
@@ -122,7 +122,6 @@ impl<'a> Pipeline<'a> {
         if width == 0 {
             return Ok(());
         }
-        let name = group + changelog::SUFFIX;
         if self.changelog.is_none() {
             let settings = &changelog::SETTINGS;
             let open = |producer: &mut topic::producer::Producer| {
@@ -208,7 +207,8 @@ impl<'a> Pipeline<'a> {
         }
         self.produce()?;
         let Some(sink) = &mut self.sink else { return Ok(()) };
-        let note = format!("kpipe {} {}", member.id, self.epochs.epoch());
+        let (epoch, generation) = (self.epochs.epoch(), member.generation);
+        let note = Note { member: &member.id, epoch, generation }.to_string();
         let offsets: Vec<_> =
             self.epochs.offsets().iter().map(|one| (one.0.as_str(), one.1, one.2)).collect();
         let covered = Covered { offsets: &offsets, member, note: &note };

@@ -9,7 +9,8 @@
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::exit::{Code, Error, Result};
 use crate::lines::{Fill, LINE_BYTES_MAX, Line, Lines};
@@ -143,7 +144,8 @@ pub enum Mark {
     Abort {
         /// The program.
         tool: String,
-        /// Its exit code.
+        /// Its exit code, neither 0 nor 75.
+        #[serde(deserialize_with = "lasting")]
         code: u8,
         /// Its message.
         message: String,
@@ -221,6 +223,13 @@ impl Mark {
         }
     }
 
+    /// What a program fails with because the one before it has, and has told so in an
+    /// [`Mark::Abort`] of these.
+    #[must_use]
+    pub fn aborted(tool: &str, code: u8, message: &str) -> Error {
+        Error::Failed(Code(code), format!("{tool} failed: {message}"))
+    }
+
     /// Reads a mark from the bytes after RS.
     ///
     /// # Errors
@@ -228,6 +237,16 @@ impl Mark {
     pub fn parse(json: &[u8]) -> serde_json::Result<Mark> {
         serde_json::from_slice(json)
     }
+}
+
+/// The exit code of a program that failed for good: with another one, who forges a mark would have
+/// the whole pipe end as if all were done, or start again for ever.
+fn lasting<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<u8, D::Error> {
+    let code = u8::deserialize(from)?;
+    if [Code::DONE, Code::UNFINISHED].contains(&Code(code)) {
+        return Err(D::Error::custom(format_args!("a failure for good is not {code}")));
+    }
+    Ok(code)
 }
 
 /// Appends a data line to a marked stream, stuffed when it starts with RS.
@@ -447,4 +466,24 @@ fn long(head: &[u8], bytes: u64, marked: bool, number: u64) -> Result<Event<'_>>
 
 fn bad_mark(error: &serde_json::Error) -> String {
     format!("starts as a mark and is none ({error}); is a data line not stuffed?")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_for_good_has_the_exit_code_of_one() {
+        let parse = |code: u16| {
+            let json = format!(r#"{{"mark":"abort","tool":"t","code":{code},"message":"m"}}"#);
+            Mark::parse(json.as_bytes())
+        };
+        for code in [1, 2, 74, 76, 255] {
+            let Ok(Mark::Abort { code: found, .. }) = parse(code) else { panic!("{code}") };
+            assert_eq!(u16::from(found), code);
+        }
+        for code in [0, 75, 256] {
+            assert!(parse(code).is_err(), "{code}");
+        }
+    }
 }

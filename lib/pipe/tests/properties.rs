@@ -174,7 +174,7 @@ fn mark() -> impl Strategy<Value = Mark> {
         dead_letter().prop_map(Mark::Late),
         entry().prop_map(|(stage, at, key, value)| Mark::State { stage, at, key, value }),
         barrier().prop_map(Mark::Barrier),
-        (short_text(), any::<u8>(), short_text()).prop_map(|(tool, code, message)| Mark::Abort {
+        (short_text(), 1..75_u8, short_text()).prop_map(|(tool, code, message)| Mark::Abort {
             tool,
             code,
             message

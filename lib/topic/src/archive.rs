@@ -14,6 +14,7 @@ use rdkafka::message::Message as _;
 use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::Offset;
 
+use crate::changelog;
 use crate::cluster::{self, PATIENCE, text};
 use crate::config::{self, reason};
 use crate::consumer::Bounds;
@@ -38,12 +39,6 @@ pub struct Stored {
     pub offset: Option<i64>,
     /// The text that was stored with it.
     pub metadata: String,
-}
-
-/// The name of the changelog of `group`.
-#[must_use]
-pub fn changelog(group: &str) -> String {
-    format!("{group}-kpipe-state")
 }
 
 /// Clients that look at what a group keeps without being its members.
@@ -87,7 +82,7 @@ impl Archive {
         let (written, _) = client("read_uncommitted")?;
         Ok(Archive {
             group: group.to_owned(),
-            changelog: changelog(group),
+            changelog: changelog::name(group),
             committed,
             written,
             config,
@@ -159,13 +154,21 @@ impl Archive {
         }
     }
 
-    /// The offsets behind everything in the changelog's partitions `numbers`, committed or not.
+    /// The offsets behind everything in `partitions`, committed or not.
+    ///
+    /// # Errors
+    /// When the broker refuses for good.
+    pub fn written(&self, partitions: &[Partition]) -> Result<Option<Vec<i64>>> {
+        let ends = self.offsets(&self.written, partitions, |_| Offset::End)?;
+        Ok(ends.map(|ends| ends.into_iter().map(Option::unwrap_or_default).collect()))
+    }
+
+    /// As [`Archive::written`], of the changelog's partitions `numbers`.
     ///
     /// # Errors
     /// When the broker refuses for good.
     pub fn ends(&self, numbers: &[i32]) -> Result<Option<Vec<i64>>> {
-        let ends = self.offsets(&self.written, &self.parts(numbers), |_| Offset::End)?;
-        Ok(ends.map(|ends| ends.into_iter().map(Option::unwrap_or_default).collect()))
+        self.written(&self.parts(numbers))
     }
 
     /// The offsets in the changelog's partitions `numbers` before which no transaction is open.

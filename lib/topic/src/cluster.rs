@@ -22,21 +22,6 @@ const SLICE: Duration = Duration::from_millis(500);
 /// How long to wait before a question that got a passing error is asked again.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// The numbers of a topic's partitions, in order. `poll` serves the client's callbacks.
-///
-/// # Errors
-/// When there is no such topic, we may not see it, or no broker answers within [`PATIENCE`];
-/// the message has the last trouble that `troubles` kept.
-pub fn partitions<C: ClientContext>(
-    client: &Client<C>,
-    brokers: &str,
-    topic: &str,
-    troubles: &Troubles,
-    poll: impl Fn(Duration),
-) -> Result<Vec<i32>> {
-    partitions_within(PATIENCE, client, brokers, topic, troubles, poll)
-}
-
 /// Why a topic's partitions are not known.
 #[derive(Debug)]
 pub(crate) enum Unlisted {
@@ -46,23 +31,11 @@ pub(crate) enum Unlisted {
     Passes(Error),
 }
 
-/// As [`partitions`], with a patience of one's own.
+/// The numbers of a topic's partitions, in order. `poll` serves the client's callbacks.
 ///
 /// # Errors
-/// As [`partitions`].
-pub fn partitions_within<C: ClientContext>(
-    patience: Duration,
-    client: &Client<C>,
-    brokers: &str,
-    topic: &str,
-    troubles: &Troubles,
-    poll: impl Fn(Duration),
-) -> Result<Vec<i32>> {
-    let listed = list_within(patience, client, brokers, topic, troubles, poll);
-    listed.map_err(|(Unlisted::Lasts(error) | Unlisted::Passes(error))| error)
-}
-
-/// As [`partitions_within`], and tells what lasts from what may pass.
+/// When there is no such topic, we may not see it, or no broker answers within `patience`; the
+/// message has the last trouble that `troubles` kept. What lasts is told from what may pass.
 pub(crate) fn list_within<C: ClientContext>(
     patience: Duration,
     client: &Client<C>,

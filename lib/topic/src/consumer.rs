@@ -416,6 +416,12 @@ impl Reader {
     /// When the system call fails.
     pub fn close(mut self) -> Result<()> {
         self.client.context().close();
+        // Who has not answered a loss is not asked again, but waited for.
+        if self.is_lost()
+            && let Ok(list) = self.client.assignment()
+        {
+            let _ = unassign(&self.client, &list);
+        }
         if self.group.is_some() && self.client.close_queue().is_ok() {
             let deadline = Instant::now() + FAREWELL;
             while !self.client.closed() {
@@ -590,5 +596,67 @@ fn listen(bell: &mut Bell, others: &[PollFd<'_>], time: Option<Duration>) -> Res
     match polled {
         Ok(_) | Err(rustix::io::Errno::INTR) => bell.silence().map_err(failed),
         Err(error) => Err(failed(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use clap::{Args as _, FromArgMatches as _};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+
+    use super::*;
+
+    /// How long what comes at once may take.
+    const LONG: Duration = Duration::from_mins(1);
+
+    fn flags(args: &[&str]) -> Broker {
+        let command = Broker::augment_args(clap::Command::new("test").no_binary_name(true));
+        let matches = command.try_get_matches_from(args).expect("arguments");
+        Broker::from_arg_matches(&matches).expect("flags")
+    }
+
+    fn next_change(reader: &mut Reader) -> Change {
+        let deadline = Instant::now() + LONG;
+        while Instant::now() < deadline {
+            if let Some(change) = reader.change().expect("a group") {
+                return change;
+            }
+            reader.wait_among(&[], Some(Duration::from_millis(100))).expect("a bell");
+        }
+        panic!("no change");
+    }
+
+    #[test]
+    fn a_loss_that_nobody_has_answered_does_not_hold_up_the_end() {
+        let cluster: MockCluster<'_, DefaultProducerContext> = MockCluster::new(1).expect("a mock");
+        cluster.create_topic("t", 1, 1).expect("a topic");
+        let brokers = cluster.bootstrap_servers();
+        let times = ["-X", "session.timeout.ms=6000", "-X", "max.poll.interval.ms=6000"];
+        let flags = flags(&[&["-b", &brokers], &times[..]].concat());
+        let plan = Plan {
+            flags: &flags,
+            topics: &["t".to_owned()],
+            partitions: None,
+            group: Some("g"),
+            until_end: false,
+            apart: false,
+            epochs: false,
+        };
+        let mut reader = Reader::open(&plan).expect("a reader");
+        reader.join().expect("a group");
+        assert_eq!(next_change(&mut reader), Change::Assigned(vec![0]));
+        reader.start(&[(0, 0)]).expect("a partition");
+        let deadline = Instant::now() + LONG;
+        while !reader.is_lost() {
+            assert!(Instant::now() < deadline, "nobody has polled for long");
+            thread::park_timeout(Duration::from_millis(20));
+        }
+        assert_eq!(next_change(&mut reader), Change::Revoked(vec![0]));
+        let start = Instant::now();
+        reader.close().expect("an end");
+        assert!(start.elapsed() < FAREWELL);
     }
 }

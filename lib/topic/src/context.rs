@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -17,6 +18,8 @@ use crate::trouble::Troubles;
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     pub(crate) troubles: Troubles,
+    /// Since when all brokers have been away, if they have.
+    away: Mutex<Option<Instant>>,
     rebalances: Mutex<Vec<Rebalance>>,
     commits: Mutex<Commits>,
     /// Whether the reader has gone, so that the callbacks answer the group themselves.
@@ -48,6 +51,11 @@ impl Context {
         Context { troubles: Troubles::held(), ..Context::default() }
     }
 
+    /// Since when all brokers have been away, as far as is known: nobody says when one is back.
+    pub(crate) fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        lock(&self.away)
+    }
+
     pub(crate) fn take_rebalances(&self) -> Vec<Rebalance> {
         std::mem::take(&mut *lock(&self.rebalances))
     }
@@ -77,6 +85,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, text: &str) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
+            self.away().get_or_insert_with(Instant::now);
+        }
         // What lasts ends the program, with its one message.
         if !error.rdkafka_error_code().is_some_and(lasts) {
             self.troubles.error(&error, text);

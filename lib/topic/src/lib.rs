@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod archive;
+pub mod changelog;
 pub mod cluster;
 pub mod config;
 pub mod consumer;
@@ -20,6 +21,7 @@ pub mod listing;
 pub mod mock;
 pub mod mould;
 mod native;
+pub mod note;
 mod patience;
 pub mod producer;
 pub mod properties;

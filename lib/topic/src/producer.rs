@@ -56,10 +56,14 @@ const QUEUE_BYTES: usize = 64 << 20;
 const HURRY: Duration = Duration::from_millis(50);
 
 /// Properties that a producer needs as they are, with why.
-const RESERVED: [(&str, &str); 2] = [
-    ("delivery.report.only.error", "every record needs its report"),
-    ("transactional.id", "records are written outside transactions"),
-];
+fn reserved(transactions: bool) -> [(&'static str, &'static str); 2] {
+    let named = if transactions {
+        "is set by --transactional-id"
+    } else {
+        "records are written outside transactions"
+    };
+    [("delivery.report.only.error", "every record needs its report"), ("transactional.id", named)]
+}
 
 /// A record on its way to a topic.
 #[derive(Clone, Copy, Debug, Default)]
@@ -632,7 +636,7 @@ impl Producer {
             Some((code @ RDKafkaErrorCode::ClusterAuthorizationFailed, _)) => {
                 Err(Error::world(&self.brokers, reason(code)))
             }
-            Some((code, _)) if transaction::lasts(code) => {
+            Some((code, _)) if transaction::ends_writing(code) => {
                 Err(Error::world("producer", reason(code)))
             }
             Some((code, text)) if text.is_empty() => Err(self.passing("producer", reason(code))),
@@ -643,10 +647,8 @@ impl Producer {
 
 /// The configuration of a producer.
 fn config(flags: &Broker, options: &Options<'_>, prompt: bool) -> Result<ClientConfig> {
-    for (key, reason) in RESERVED {
+    for (key, reason) in reserved(options.transactions.is_some()) {
         if let Some(place) = config::place(flags, key)? {
-            let named = options.transactions.is_some() && key == "transactional.id";
-            let reason = if named { "is set by --transactional-id" } else { reason };
             return Err(Error::caller(place, reason));
         }
     }

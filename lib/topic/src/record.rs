@@ -2,6 +2,7 @@
 
 use rdkafka::error::RDKafkaErrorCode;
 
+use crate::context::lasts;
 use crate::native::{Message, Messages};
 
 /// A partition of a topic.
@@ -105,6 +106,24 @@ impl<'a> Batch<'a> {
         let (topic, number) = (message.topic(), message.partition());
         self.partitions.iter().position(|one| one.number == number && one.topic == topic)
     }
+}
+
+/// Whether a partition that could not be read because of `code` cannot be read again either: who
+/// reads may not, or the records are damaged.
+#[must_use]
+pub fn stays_unreadable(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode as Code;
+    let damaged = matches!(
+        code,
+        Code::BadMessage
+            | Code::BadCompression
+            | Code::InvalidMessage
+            | Code::InvalidMessageSize
+            | Code::MessageSizeTooLarge
+            | Code::NotImplemented
+            | Code::UnsupportedCompressionType
+    );
+    damaged || lasts(code)
 }
 
 #[inline]

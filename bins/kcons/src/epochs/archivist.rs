@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use pipe::exit::{Error, Result, say};
 use pipe::stdio::reason;
 use topic::archive::{Archive, Stored};
+use topic::note::is_signed;
 use topic::record::Partition;
 
 use super::state::State;
@@ -25,6 +26,10 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// After how long of it that is said.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long a broker may not know of a changelog that has to be there, as one that was just made
+/// is not known to all of them.
+const DOUBT: Duration = Duration::from_secs(4);
 
 /// How long to wait before a question that had no answer is asked again.
 const AGAIN: Duration = Duration::from_millis(5);
@@ -72,6 +77,18 @@ struct Task {
     cancelled: Arc<AtomicBool>,
 }
 
+impl Task {
+    /// Whether nobody wants to know any more.
+    fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Asks until there is an answer, or nobody wants to know any more.
+    fn insist<T>(&self, thing: &str, ask: impl FnMut() -> Result<Option<T>>) -> Result<Option<T>> {
+        insist(thing, || self.is_cancelled(), ask)
+    }
+}
+
 /// Hands assignments to the thread.
 #[derive(Debug)]
 pub(super) struct Archivist {
@@ -116,18 +133,18 @@ impl Drop for Search {
     }
 }
 
-/// Asks until there is an answer, or `cancelled`; `None` then.
+/// Asks until there is an answer, or it is `cancelled`; `None` then.
 ///
 /// # Errors
 /// When it takes longer than [`PATIENCE`], or `ask` fails.
 pub(super) fn insist<T>(
     thing: &str,
-    cancelled: &AtomicBool,
+    cancelled: impl Fn() -> bool,
     mut ask: impl FnMut() -> Result<Option<T>>,
 ) -> Result<Option<T>> {
     let begun = Instant::now();
     let mut said = false;
-    while !cancelled.load(Ordering::Relaxed) {
+    while !cancelled() {
         if let Some(answer) = ask()? {
             return Ok(Some(answer));
         }
@@ -174,7 +191,7 @@ impl Desk {
     /// Sends the entries of state and finds the rest; `None` when nobody wants to know any more.
     fn look_up(&mut self, task: &Task) -> Result<Option<Found>> {
         let (archive, group) = (&self.archive, format!("group {}", self.rules.group));
-        let stored = insist(&group, &task.cancelled, || archive.stored(&task.partitions))?;
+        let stored = task.insist(&group, || archive.stored(&task.partitions))?;
         let Some(stored) = stored else { return Ok(None) };
         let Some(first) = self.first(task, &stored)? else { return Ok(None) };
         // With offsets of one's own, state is one's own as well.
@@ -187,12 +204,15 @@ impl Desk {
     /// The offsets at which the partitions begin.
     fn first(&mut self, task: &Task, stored: &[Stored]) -> Result<Option<Vec<i64>>> {
         let (archive, partitions) = (&self.archive, &task.partitions);
-        let bounds = insist("offsets", &task.cancelled, || archive.bounds(partitions))?;
+        let bounds = task.insist("offsets", || archive.bounds(partitions))?;
         let Some(bounds) = bounds else { return Ok(None) };
+        // Behind the end is who stored an offset of a topic that was made anew since.
+        let written = task.insist("offsets", || archive.written(partitions))?;
+        let Some(written) = written else { return Ok(None) };
         let since = match self.rules.start {
             Some(Start::Since(moment)) => {
                 let ask = || archive.since(partitions, moment.ms(now()));
-                let Some(since) = insist("offsets", &task.cancelled, ask)? else {
+                let Some(since) = task.insist("offsets", ask)? else {
                     return Ok(None);
                 };
                 since
@@ -204,15 +224,15 @@ impl Desk {
             None => Vec::new(),
         };
         let mut first = Vec::new();
-        for (((one, stored), bounds), since) in partitions.iter().zip(stored).zip(bounds).zip(since)
-        {
+        let found = stored.iter().zip(bounds).zip(written).zip(since);
+        for (one, (((stored, bounds), written), since)) in partitions.iter().zip(found) {
             let kept = reads.iter().rev();
             let mut kept = kept.filter(|read| read.topic == one.topic);
             let kept = kept.find(|read| read.partition == one.number).map(|read| read.until);
             let known = kept.or(stored.offset);
             let rule = self.rules.start.filter(|rule| *rule != Start::Stored);
             let rule = rule.or(known.map(Start::At)).ok_or_else(|| self.placeless(one))?;
-            let offset = start::first(rule, known, (bounds.low, bounds.high), since, None);
+            let offset = start::first(rule, known, (bounds.low, bounds.high), since, Some(written));
             first.push(offset.map_err(|reason| Error::world(one, reason))?);
         }
         Ok(Some(first))
@@ -229,7 +249,11 @@ impl Desk {
     /// Sends what the stages have stored. How many entries that is.
     fn restore(&self, task: &Task, stored: &[Stored]) -> Result<Option<u64>> {
         let (archive, thing) = (&self.archive, self.archive.changelog());
-        let width = insist(thing, &task.cancelled, || archive.width())?;
+        let (signed, begun) = (stored.iter().any(|one| is_signed(&one.metadata)), Instant::now());
+        let width = task.insist(thing, || {
+            let believed = |width: &usize| *width > 0 || !signed || begun.elapsed() >= DOUBT;
+            Ok(archive.width()?.filter(believed))
+        })?;
         let Some(width) = width else { return Ok(None) };
         if width > 0 && width != task.width {
             let reason = format!(
@@ -260,9 +284,9 @@ impl Desk {
         numbers.dedup();
         // Offsets are known to be stable, but the transaction that made them so may still be open
         // in the changelog: what is there by now has to be committed or aborted first.
-        let ends = insist(thing, &task.cancelled, || archive.ends(&numbers))?;
+        let ends = task.insist(thing, || archive.ends(&numbers))?;
         let Some(ends) = ends else { return Ok(false) };
-        let stable = insist(thing, &task.cancelled, || {
+        let stable = task.insist(thing, || {
             let stable = archive.stable_ends(&numbers)?;
             let reached = |all: &Vec<i64>| all.iter().zip(&ends).all(|(one, end)| one >= end);
             Ok(stable.filter(reached))
@@ -270,11 +294,11 @@ impl Desk {
         if stable.is_none() {
             return Ok(false);
         }
-        let read = insist(thing, &task.cancelled, || {
+        let read = task.insist(thing, || {
             *state = State::default();
             let whole = archive.read(&numbers, PATIENCE, |partition, key, value| {
                 state.take(partition, key, value);
-                !task.cancelled.load(Ordering::Relaxed)
+                !task.is_cancelled()
             })?;
             Ok(whole.then_some(()))
         })?;

@@ -1,7 +1,8 @@
 //! The end of an assignment, and of the run: a last barrier, and the wait for whoever commits it.
 //!
-//! A pipe has no way back but the offsets that are committed. They carry member and epoch in their
-//! metadata, because those of partitions in which nothing comes stay the same.
+//! A pipe has no way back but the offsets that are committed. Their metadata
+//! says who ended which epoch with them, because those of partitions in which nothing comes stay
+//! the same.
 
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use pipe::mark::{How, Last};
 use topic::consumer::Change;
 
 use super::{Commits, Epochs, Phase};
+use crate::sink::Sink;
 use crate::writer::LAST_WORDS;
 
 /// How long the group waits for the commit of partitions that another member gets.
@@ -95,8 +97,31 @@ impl Epochs<'_> {
 
     /// Writes what waits, and closes stdout. Whether that was done by `deadline`.
     fn finish(&mut self, deadline: Instant) -> Result<bool> {
-        while !self.sink.offer()? {
+        if !self.wait_until(deadline, Sink::offer)? {
+            return Ok(false);
+        }
+        if let Some(writer) = self.sink.writer() {
+            writer.close();
+        }
+        let closed = |sink: &mut Sink| Ok(sink.writer().is_none_or(|writer| writer.is_closed()));
+        if !self.wait_until(deadline, closed)? {
+            return Ok(false);
+        }
+        // The thread's failure comes with the next offer.
+        self.sink.offer()
+    }
+
+    /// Waits until `holds`. Whether it did by `deadline`.
+    fn wait_until(
+        &mut self,
+        deadline: Instant,
+        mut holds: impl FnMut(&mut Sink) -> Result<bool>,
+    ) -> Result<bool> {
+        loop {
             self.bell.silence();
+            if holds(&mut self.sink)? {
+                return Ok(true);
+            }
             if Instant::now() >= deadline {
                 return Ok(false);
             }
@@ -104,19 +129,6 @@ impl Epochs<'_> {
             self.reader.serve()?;
             self.reader.wait_among(&[self.bell.as_fd()], Some(SLICE))?;
         }
-        if let Some(writer) = self.sink.writer() {
-            writer.close();
-        }
-        while self.sink.writer().is_some_and(|writer| !writer.is_closed()) {
-            self.bell.silence();
-            if Instant::now() >= deadline {
-                return Ok(false);
-            }
-            self.reader.serve()?;
-            self.reader.wait_among(&[self.bell.as_fd()], Some(SLICE))?;
-        }
-        // The thread's failure comes with the next offer.
-        self.sink.offer()
     }
 
     /// Writes what still goes out of a stream that has failed.

@@ -3,10 +3,7 @@
 use pipe::mark::{Barrier, Last, Position};
 use topic::archive::Stored;
 use topic::consumer::Membership;
-
-/// What stands before member and epoch in the metadata of an offset that was committed with the
-/// results.
-const SIGNATURE: &str = "kpipe";
+use topic::note::Note;
 
 /// The account. It counts lines from the start of the program.
 #[derive(Debug)]
@@ -21,6 +18,8 @@ pub(crate) struct Ledger {
     /// it is known how many a new assignment has to write again.
     settled: u64,
     epochs: Vec<u64>,
+    /// Who has them: assignments may have begun since of which nothing was read.
+    author: Option<Membership>,
     /// Whether that has to be known.
     counts: bool,
 }
@@ -35,6 +34,7 @@ impl Ledger {
             lines: 0,
             settled: 0,
             epochs: Vec::new(),
+            author: None,
             counts,
         }
     }
@@ -45,9 +45,10 @@ impl Ledger {
     }
 
     /// Reading goes on from what is `stored`. How many of the lines written so far count.
-    pub(crate) fn open(&mut self, before: Option<&Membership>, stored: &[Stored]) -> u64 {
+    pub(crate) fn open(&mut self, stored: &[Stored]) -> u64 {
+        let before = std::mem::replace(&mut self.author, self.membership.clone());
         let ours = |one: &Stored| {
-            let epoch = before.and_then(|before| epoch_of(&one.metadata, before))?;
+            let epoch = before.as_ref().and_then(|before| epoch_of(&one.metadata, before))?;
             self.epochs.get(usize::try_from(epoch.checked_sub(1)?).ok()?).copied()
         };
         self.settled = stored.iter().filter_map(ours).fold(self.settled, u64::max);
@@ -55,11 +56,6 @@ impl Ledger {
         self.epochs.clear();
         self.lines = self.settled;
         self.settled
-    }
-
-    /// As whom the offsets are committed.
-    pub(crate) fn membership(&self) -> Option<&Membership> {
-        self.membership.as_ref()
     }
 
     /// Ends an epoch at `offsets` when `lines` have been written in all, by who is the member
@@ -100,26 +96,21 @@ impl Ledger {
         settled
     }
 
-    /// Whether anything was committed in our name.
+    /// Whether anything was committed in our name, in this assignment or an earlier one.
     pub(crate) fn is_heard(&self, stored: &[Stored]) -> bool {
-        let heard = |one: &Stored| {
-            let membership = self.membership.as_ref()?;
-            epoch_of(&one.metadata, membership)
+        let Some(membership) = &self.membership else { return false };
+        let member = |one: &Stored| {
+            Note::parse(&one.metadata).is_some_and(|note| note.member == membership.member)
         };
-        stored.iter().any(|one| heard(one).is_some())
+        stored.iter().any(member)
     }
 }
 
-/// The epoch of `membership` in the metadata `kpipe MEMBER EPOCH`.
-fn epoch_of(metadata: &str, membership: &Membership) -> Option<u64> {
-    let rest = metadata.strip_prefix(SIGNATURE)?.strip_prefix(' ')?;
-    let (member, epoch) = rest.rsplit_once(' ')?;
-    epoch.parse().ok().filter(|_| member == membership.member)
-}
-
-/// Whether an offset was committed together with results.
-pub(crate) fn is_signed(metadata: &str) -> bool {
-    metadata.strip_prefix(SIGNATURE).is_some_and(|rest| rest.starts_with(' '))
+/// The epoch of `membership` that the text beside an offset is of.
+fn epoch_of(text: &str, membership: &Membership) -> Option<u64> {
+    let note = Note::parse(text)?;
+    let ours = (note.member, note.generation) == (&membership.member, membership.generation);
+    ours.then_some(note.epoch)
 }
 
 #[cfg(test)]
@@ -137,7 +128,7 @@ mod tests {
     fn begun(counts: bool) -> Ledger {
         let mut ledger = Ledger::new("g", counts);
         ledger.begin(member("m", 3));
-        assert_eq!(ledger.open(None, &[]), 0);
+        assert_eq!(ledger.open(&[]), 0);
         ledger
     }
 
@@ -170,11 +161,14 @@ mod tests {
         let now = member("m", 3);
         ledger.barrier(Some(&now), 5, Vec::new(), None);
         ledger.barrier(Some(&now), 5, Vec::new(), Some(Last::Moved));
-        let (old, new) = (stored("kpipe m 1"), stored("kpipe m 2"));
+        let (old, new) = (stored("kpipe m 1 3"), stored("kpipe m 2 3"));
         assert!(!ledger.settle(&[new.clone(), old.clone()]), "one of them is older");
-        assert!(!ledger.settle(&[stored("kpipe other 2")]) && !ledger.settle(&[stored("")]));
+        for other in ["kpipe other 2 3", "kpipe m 2 2", ""] {
+            assert!(!ledger.settle(&[stored(other)]), "{other}");
+        }
         assert!(ledger.settle(&[new.clone(), new]));
-        assert!(ledger.is_heard(&[old]) && !ledger.is_heard(&[stored("kpipe other 1")]));
+        assert!(!ledger.is_heard(&[stored("kpipe other 1 3")]));
+        assert!(ledger.is_heard(&[old]) && ledger.is_heard(&[stored("kpipe m 9 2")]));
     }
 
     #[test]
@@ -184,19 +178,13 @@ mod tests {
         for lines in [10, 25, 40] {
             ledger.barrier(Some(&now), lines, Vec::new(), None);
         }
+        // Of two assignments in a row, nothing is read in the first.
         ledger.begin(member("n", 4));
-        assert_eq!(ledger.open(Some(&now), &[stored("kpipe m 1"), stored("kpipe m 2")]), 25);
-        let barrier = ledger.barrier(Some(&member("n", 4)), 26, Vec::new(), None);
+        ledger.begin(member("n", 5));
+        assert_eq!(ledger.open(&[stored("kpipe m 1 3"), stored("kpipe m 2 3")]), 25);
+        let barrier = ledger.barrier(Some(&member("n", 5)), 26, Vec::new(), None);
         assert_eq!(barrier.map(|one| (one.epoch, one.lines)), Some((1, 1)));
-        assert_eq!(ledger.open(Some(&member("n", 4)), &[stored("kpipe m 2")]), 25, "none of ours");
-    }
-
-    #[test]
-    fn members_may_have_any_name() {
-        let name = "host 1-rdkafka-5f";
-        let text = format!("kpipe {name} 12");
-        assert_eq!(epoch_of(&text, &member(name, 1)), Some(12));
-        assert_eq!(epoch_of("kpipe 12", &member("", 1)), None);
-        assert!(is_signed(&text) && !is_signed("kpiper x 1") && !is_signed(""));
+        ledger.begin(member("n", 6));
+        assert_eq!(ledger.open(&[stored("kpipe n 1 4"), stored("kpipe m 2 3")]), 25, "none of it");
     }
 }

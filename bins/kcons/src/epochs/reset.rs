@@ -1,13 +1,11 @@
 //! Forgets the state of a group's stages, and leaves the group where it is.
 
-use std::sync::atomic::AtomicBool;
-
 use pipe::exit::{Error, Result};
 use topic::archive::{Archive, MEMBERS};
+use topic::note::is_signed;
 use topic::record::Partition;
 
 use super::archivist::{PATIENCE, insist};
-use super::ledger::is_signed;
 use super::state;
 
 /// Deletes what the stages of `group` have stored. Its offsets stay; those of the changelog's
@@ -18,20 +16,20 @@ use super::state;
 /// # Errors
 /// When the group has members, or the broker refuses.
 pub(crate) fn reset(archive: &Archive, group: &str, topics: &[String]) -> Result<bool> {
-    let (never, thing) = (AtomicBool::new(false), format!("group {group}"));
-    if insist(&thing, &never, || archive.members())?.unwrap_or_default() > 0 {
+    let (never, thing) = (|| false, format!("group {group}"));
+    if insist(&thing, never, || archive.members())?.unwrap_or_default() > 0 {
         return Err(Error::world(thing, MEMBERS));
     }
     let changelog = archive.changelog();
-    let width = insist(changelog, &never, || archive.width())?.unwrap_or_default();
+    let width = insist(changelog, never, || archive.width())?.unwrap_or_default();
     let mut partitions: Vec<Partition> = Vec::new();
     for topic in topics {
-        let known = insist(topic, &never, || archive.partitions(topic))?;
+        let known = insist(topic, never, || archive.partitions(topic))?;
         partitions.extend(known.unwrap_or_default());
     }
     if width > 0 {
         let numbers: Vec<i32> = (0..).take(width).collect();
-        insist(changelog, &never, || {
+        insist(changelog, never, || {
             let whole = archive.read(&numbers, PATIENCE, |number, key, _| {
                 let topic = state::topic_of_offset(key);
                 partitions.extend(topic.map(|topic| Partition { topic, number }));
@@ -42,7 +40,7 @@ pub(crate) fn reset(archive: &Archive, group: &str, topics: &[String]) -> Result
     }
     partitions.sort_unstable();
     partitions.dedup();
-    let stored = insist(&thing, &never, || archive.stored(&partitions))?.unwrap_or_default();
+    let stored = insist(&thing, never, || archive.stored(&partitions))?.unwrap_or_default();
     let signed = partitions.into_iter().zip(stored).filter(|(_, one)| is_signed(&one.metadata));
     let offsets: Vec<(Partition, i64)> =
         signed.filter_map(|(partition, one)| Some((partition, one.offset?))).collect();
@@ -50,7 +48,7 @@ pub(crate) fn reset(archive: &Archive, group: &str, topics: &[String]) -> Result
     if width > 0 {
         archive.delete()?;
         let gone = || Ok((archive.width()? == Some(0)).then_some(()));
-        insist(changelog, &never, gone)?;
+        insist(changelog, never, gone)?;
     }
     Ok(width > 0 || !offsets.is_empty())
 }

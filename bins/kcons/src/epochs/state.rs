@@ -1,17 +1,14 @@
 //! The state of the stages as the changelog has it: the last value of each key, and the offsets
 //! that were committed with it.
-//!
-//! A record's key is `[STAGE,TOPIC,KEY]`, its value the stage's own. With the empty stage, the
-//! value is the offset of that topic's partition.
 
 use std::collections::HashMap;
 
 use serde_json::Value as Json;
 use serde_json::value::RawValue;
 use topic::archive::Stored;
+use topic::changelog::Key;
+use topic::note::is_signed;
 use topic::record::Partition;
-
-use super::ledger::is_signed;
 
 /// The last values of the keys of some partitions.
 #[derive(Debug, Default)]
@@ -22,9 +19,6 @@ pub(crate) struct State {
 
 /// When it was written, and the value.
 type Entry = (u64, Box<[u8]>);
-
-/// What a key says: stage, topic, and the stage's own key.
-type Key<'a> = (String, String, &'a RawValue);
 
 impl State {
     /// Takes a record of the changelog, in their order.
@@ -56,16 +50,16 @@ impl State {
             let mut all = Vec::new();
             let mut kept = None;
             for (key, value) in self.parts.remove(&partition.number).unwrap_or_default() {
-                let (stage, topic, own) = read(&key).ok_or_else(|| failed(foreign(&key)))?;
-                if topic != partition.topic {
+                let name = Key::parse(&key).ok_or_else(|| failed(foreign(&key)))?;
+                if name.topic != partition.topic {
                     // The same number of another topic.
                     let others = self.parts.entry(partition.number).or_default();
                     others.insert(key, value);
-                } else if stage.is_empty() {
+                } else if name.stage.is_empty() {
                     let offset = serde_json::from_slice(&value.1).ok();
                     kept = Some(offset.ok_or_else(|| failed(foreign(&key)))?);
                 } else {
-                    let is_header = own.get() == "null";
+                    let is_header = name.own.get() == "null";
                     all.push((!is_header, value.0, key, value.1));
                 }
             }
@@ -110,11 +104,7 @@ pub(crate) fn check(kept: Option<i64>, stored: &Stored) -> Result<(), String> {
 
 /// The topic of whose partition a record of the changelog stores the offset, if it does.
 pub(super) fn topic_of_offset(key: &[u8]) -> Option<String> {
-    read(key).filter(|(stage, ..)| stage.is_empty()).map(|(_, topic, _)| topic)
-}
-
-fn read(key: &[u8]) -> Option<Key<'_>> {
-    serde_json::from_slice(key).ok()
+    Key::parse(key).filter(|key| key.stage.is_empty()).map(|key| key.topic)
 }
 
 fn foreign(key: &[u8]) -> String {
@@ -124,7 +114,7 @@ fn foreign(key: &[u8]) -> String {
 
 /// Appends the `restore` mark of an entry, if it is one.
 fn mark(partition: &Partition, key: &[u8], value: &[u8], out: &mut Vec<u8>) -> Option<()> {
-    let (stage, topic, key) = read(key)?;
+    let Key { stage, topic, own: key } = Key::parse(key)?;
     let value: &RawValue = serde_json::from_slice(value).ok()?;
     if [key, value].iter().any(|raw| raw.get().contains('\n')) {
         return None;
@@ -152,7 +142,7 @@ mod tests {
     }
 
     fn stored(offset: i64) -> Stored {
-        Stored { offset: Some(offset), metadata: "kpipe m 1".to_owned() }
+        Stored { offset: Some(offset), metadata: "kpipe m 1 1".to_owned() }
     }
 
     /// What is restored of partition 0 of `t` at offset 5, as (stage, key, value).

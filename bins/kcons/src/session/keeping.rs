@@ -7,7 +7,6 @@ use pipe::mark::How;
 use topic::consumer::Change;
 
 use super::Session;
-use crate::ranges;
 
 /// How long the commit at a hand-over or at the end may take.
 const COMMIT_PATIENCE: Duration = Duration::from_secs(10);
@@ -134,13 +133,7 @@ impl Session<'_> {
 
     fn write_ranges(&mut self) -> Result<()> {
         let Some(target) = &self.ways.target else { return Ok(()) };
-        let partitions = self.reader.partitions();
-        let mut text = String::new();
-        for (at, from, until) in self.progress.take_ranges() {
-            let one = &partitions[at];
-            ranges::write(&one.topic, one.number, from, until, &mut text);
-        }
-        target.replace(&text)
+        target.tell(&mut self.progress, self.reader.partitions())
     }
 
     /// Ends the stream and tells what stdout has accepted of it.

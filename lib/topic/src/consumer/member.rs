@@ -102,6 +102,25 @@ impl Reader {
         }
     }
 
+    /// Asks whether a broker is there when all have been away `patience` ago. To be called often:
+    /// only then it takes time.
+    ///
+    /// # Errors
+    /// When none is, so that the run is to be made again.
+    pub fn check_brokers(&self, patience: Duration) -> Result<()> {
+        let away = *self.client.context().away();
+        if away.is_none_or(|since| since.elapsed() < patience) {
+            return Ok(());
+        }
+        let topic = self.partitions.first().map(|one| one.topic.as_str());
+        if self.client.fetch_metadata(topic, PATIENCE).is_ok() {
+            *self.client.context().away() = None;
+            return Ok(());
+        }
+        let reason = format!("no broker has been there for {} s", patience.as_secs());
+        Err(Error::unfinished(self.group_thing(), reason))
+    }
+
     /// What the group has stored of the partitions `at`, once no transaction is about to change
     /// it; `None` when that is not so within `time`.
     ///

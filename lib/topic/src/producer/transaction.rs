@@ -221,7 +221,7 @@ impl Producer {
 
     /// The error that a fault ends the run with.
     fn failure(&self, fault: &Fault) -> Error {
-        if lasts(fault.code) {
+        if ends_writing(fault.code) {
             return Error::world("transactions", reason(fault.code));
         }
         let text = if fault.text.is_empty() { reason(fault.code) } else { fault.text.clone() };
@@ -276,8 +276,8 @@ fn stale(fault: &Fault) -> Option<String> {
     stale.then(|| reason(fault.code))
 }
 
-/// Whether the same would come again in another run.
-pub(super) fn lasts(code: RDKafkaErrorCode) -> bool {
+/// Whether who writes because of it would fail again in another run.
+pub(super) fn ends_writing(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
         code,
@@ -320,10 +320,10 @@ mod tests {
         ];
         assert_eq!(refused.map(|code| code as i32), [22, 25, 27, 82, 110, 113]);
         for code in refused {
-            assert!(stale(&fault(code)).is_some() && !lasts(code), "{code}");
+            assert!(stale(&fault(code)).is_some() && !ends_writing(code), "{code}");
         }
         let newer = Code::ProducerFenced;
-        assert!(stale(&fault(newer)).is_none() && !lasts(newer));
+        assert!(stale(&fault(newer)).is_none() && !ends_writing(newer));
     }
 
     #[test]
@@ -339,7 +339,7 @@ mod tests {
     fn offsets_are_listed_with_their_note_and_none_is_refused() {
         let id = "m".to_owned();
         let member = Member { group: "g".to_owned(), generation: 1, id, instance: None };
-        let covered = |offsets| Covered { offsets, member: &member, note: "kpipe m 1" };
+        let covered = |offsets| Covered { offsets, member: &member, note: "kpipe m 1 1" };
         let (list, _) = listed(&covered(&[("t", 0, 7), ("t", 1, 0)])).expect("a list");
         let told: Vec<_> = list
             .elements()
@@ -347,7 +347,7 @@ mod tests {
             .map(|one| (one.partition(), one.offset(), one.metadata().to_owned()))
             .collect();
         let offset =
-            |partition, offset| (partition, Offset::Offset(offset), "kpipe m 1".to_owned());
+            |partition, offset| (partition, Offset::Offset(offset), "kpipe m 1 1".to_owned());
         assert_eq!(told, [offset(0, 7), offset(1, 0)]);
         assert!(listed(&covered(&[])).is_err());
         assert!(listed(&covered(&[("t", 0, -1001)])).is_err());
