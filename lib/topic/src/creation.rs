@@ -141,22 +141,26 @@ fn check_settings(
 ///
 /// # Errors
 /// When there is no such topic and the broker makes none, or no broker answers within
-/// `patience`.
+/// `patience`. Of a topic that was `created` a broker may only not have heard yet.
 pub(crate) fn partitions(
     producer: &Producer<Context>,
     brokers: &str,
-    topic: &str,
+    (topic, created): (&str, bool),
     patience: Duration,
 ) -> Result<i32, Unlisted> {
     let serve = |wait| {
         producer.serve(wait, |_| {});
     };
-    let deadline = Instant::now() + MAKING.min(patience);
+    let deadline = Instant::now() + if created { patience } else { MAKING.min(patience) };
     let client = producer.client();
     let troubles = &client.context().0;
     loop {
         match cluster::list_within(patience, client, brokers, topic, troubles, serve) {
-            Err(Unlisted::Lasts(_)) if Instant::now() < deadline && may_come(client, topic) => {
+            Err(Unlisted::Lasts(error)) if may_come(client, topic) => {
+                if Instant::now() >= deadline {
+                    let passes = if created { Unlisted::Passes } else { Unlisted::Lasts };
+                    return Err(passes(error));
+                }
                 serve(AGAIN);
             }
             listed => return Ok(i32::try_from(listed?.len()).unwrap_or(i32::MAX)),

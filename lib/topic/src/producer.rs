@@ -323,7 +323,7 @@ impl Producer {
             let created = creation::create(&self.config, topic, shape, &[]);
             created.map_err(|missing| self.missing(missing))?;
         }
-        self.open_topic_there(topic)
+        self.open_topic_there(topic, self.create.is_some())
     }
 
     /// Opens a topic as [`Producer::open_topic`] does; one that is missing is made with so many
@@ -340,7 +340,7 @@ impl Producer {
         let shape = Shape { partitions, replicas: creation::ANY };
         let created = creation::create(&self.config, topic, shape, settings);
         created.map_err(|missing| self.missing(missing))?;
-        self.open_topic_there(topic)
+        self.open_topic_there(topic, true)
     }
 
     /// How many partitions a topic has that need not be opened.
@@ -348,13 +348,18 @@ impl Producer {
     /// # Errors
     /// As [`Producer::open_topic`].
     pub fn partitions(&self, topic: &str) -> Result<i32> {
+        self.partitions_of((topic, false))
+    }
+
+    /// [`Producer::partitions`] of a topic that may have been created just now.
+    fn partitions_of(&self, topic: (&str, bool)) -> Result<i32> {
         let patience = self.start_patience;
         let count = creation::partitions(&self.client, &self.brokers, topic, patience);
         count.map_err(|missing| self.missing(missing))
     }
 
-    fn open_topic_there(&mut self, topic: &str) -> Result<i32> {
-        let count = self.partitions(topic)?;
+    fn open_topic_there(&mut self, topic: &str, created: bool) -> Result<i32> {
+        let count = self.partitions_of((topic, created))?;
         self.client.open_topic(topic, count).map_err(|error| Error::world(topic, error))?;
         self.client.client().context().0.release();
         Ok(count)
