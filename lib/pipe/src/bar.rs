@@ -1,7 +1,6 @@
 //! A bar on a terminal that shows how far long work of known length has come.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -9,10 +8,6 @@ use crate::exit;
 
 /// The bar that is shown, for messages to be written aside from.
 static SHOWN: OnceLock<ProgressBar> = OnceLock::new();
-
-/// Work that takes no longer than this needs no bar, which would only flicker between the rows that
-/// the next program writes on the same terminal.
-const SHORT: Duration = Duration::from_secs(1);
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,13 +29,9 @@ impl Unit {
     }
 }
 
-/// A bar on stderr, which comes after a second and goes when the value does. A program shows one at
-/// most.
+/// A bar on stderr, which goes when the value does. A program shows one at most.
 #[derive(Debug)]
-pub struct Bar {
-    bar: ProgressBar,
-    begun: Instant,
-}
+pub struct Bar(ProgressBar);
 
 impl Bar {
     /// A bar of `unit`, when stderr is a terminal.
@@ -53,24 +44,21 @@ impl Bar {
         }
         bar.set_style(style);
         exit::write_aside(aside);
-        Some(Bar { bar, begun: Instant::now() })
+        Some(Bar(bar))
     }
 
-    /// Shows that `done` of `total` are done, unless it is too early.
+    /// Shows that `done` of `total` are done.
     pub fn show(&self, done: u64, total: u64) {
-        if self.begun.elapsed() < SHORT {
-            return;
+        if self.0.length() != Some(total) {
+            self.0.set_length(total);
         }
-        if self.bar.length() != Some(total) {
-            self.bar.set_length(total);
-        }
-        self.bar.set_position(done);
+        self.0.set_position(done);
     }
 }
 
 impl Drop for Bar {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.0.finish_and_clear();
     }
 }
 
