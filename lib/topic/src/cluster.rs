@@ -27,6 +27,8 @@ const AGAIN: Duration = Duration::from_millis(50);
 pub(crate) enum Unlisted {
     /// It will be so when it is asked again.
     Lasts(Error),
+    /// There is none, or a broker has not heard yet of one that was just made.
+    Unknown(Error),
     /// The broker or the partitions were not there in time.
     Passes(Error),
 }
@@ -51,7 +53,11 @@ pub(crate) fn list_within<C: ClientContext>(
         match client.fetch_metadata(Some(topic), SLICE).map(|metadata| listed(&metadata, topic)) {
             Ok(Ok(partitions)) => return Ok(partitions),
             Ok(Err(code)) if !passes(code) => {
-                return Err(Unlisted::Lasts(Error::world(topic, reason(code))));
+                let error = Error::world(topic, reason(code));
+                return Err(match code {
+                    RDKafkaErrorCode::UnknownTopicOrPartition => Unlisted::Unknown(error),
+                    _ => Unlisted::Lasts(error),
+                });
             }
             Ok(Err(code)) => {
                 last = Some(Error::world(topic, reason(code)));

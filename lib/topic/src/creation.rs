@@ -7,9 +7,8 @@ use futures_executor::block_on;
 use pipe::exit::{Error, Result};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::{Client, ClientContext, DefaultClientContext};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::metadata::MetadataTopic;
 
 use crate::cluster::{self, PATIENCE, Unlisted};
 use crate::config::{self, reason};
@@ -156,26 +155,11 @@ pub(crate) fn partitions(
     let troubles = &client.context().0;
     loop {
         match cluster::list_within(patience, client, brokers, topic, troubles, serve) {
-            Err(Unlisted::Lasts(error)) if may_come(client, topic) => {
-                if Instant::now() >= deadline {
-                    let passes = if created { Unlisted::Passes } else { Unlisted::Lasts };
-                    return Err(passes(error));
-                }
-                serve(AGAIN);
-            }
+            Err(Unlisted::Unknown(_)) if Instant::now() < deadline => serve(AGAIN),
+            Err(Unlisted::Unknown(error)) if created => return Err(Unlisted::Passes(error)),
             listed => return Ok(i32::try_from(listed?.len()).unwrap_or(i32::MAX)),
         }
     }
-}
-
-/// Whether a topic that was not found is there after all, or only unknown. One that was just made,
-/// perhaps because it was asked for, is so at first, and every broker learns of it by itself.
-fn may_come<C: ClientContext>(client: &Client<C>, topic: &str) -> bool {
-    let Ok(metadata) = client.fetch_metadata(Some(topic), QUESTION) else { return false };
-    let code = metadata.topics().iter().find_map(MetadataTopic::error);
-    code.is_none_or(|code| {
-        RDKafkaErrorCode::from(code) == RDKafkaErrorCode::UnknownTopicOrPartition
-    })
 }
 
 #[cfg(test)]

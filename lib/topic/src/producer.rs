@@ -371,7 +371,7 @@ impl Producer {
             Unlisted::Passes(Error::Failed(_, text)) if self.is_transactional() => {
                 Error::Failed(Code::UNFINISHED, text)
             }
-            Unlisted::Passes(error) | Unlisted::Lasts(error) => error,
+            Unlisted::Passes(error) | Unlisted::Unknown(error) | Unlisted::Lasts(error) => error,
         }
     }
 

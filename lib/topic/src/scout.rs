@@ -83,7 +83,7 @@ pub(crate) fn partitions<C: Troubled>(
             Unlisted::Passes(Error::Failed(_, message)) if plan.epochs => {
                 Error::Failed(Code::UNFINISHED, message)
             }
-            Unlisted::Lasts(error) | Unlisted::Passes(error) => error,
+            Unlisted::Lasts(error) | Unlisted::Unknown(error) | Unlisted::Passes(error) => error,
         })?;
         let wanted = plan.partitions.unwrap_or(&there);
         if let Some(missing) = wanted.iter().find(|number| !there.contains(number)) {
