@@ -117,7 +117,7 @@ impl<'a> Scene<'a> {
         let host = self.copy("a");
         let mut guest = None;
         for (gap, event) in events {
-            self.pass(*gap);
+            self.pass(*gap, &host);
             let hit = guest.as_ref().filter(|_| gap.time.subsec_millis() % 2 == 0);
             let hit = hit.unwrap_or(&host);
             self.note(event);
@@ -178,25 +178,27 @@ impl<'a> Scene<'a> {
     }
 
     /// Lets `gap` pass.
-    fn pass(&self, gap: Gap) {
+    fn pass(&self, gap: Gap, host: &Copy) {
         let before = if gap.commit { self.progress() } else { None };
         wait::pass(gap.time);
         if let Some(before) = before {
-            self.until("something is committed", |now| now.left == 0 || now.done > before.done);
+            let more = |now: Progress| now.left == 0 || now.done > before.done;
+            self.until("something is committed", host, more);
         }
     }
 
     /// Waits until all that is in the topic is committed.
-    fn until_quiet(&self) {
-        self.until("all is committed", |now| now.left == 0);
+    fn until_quiet(&self, host: &Copy) {
+        self.until("all is committed", host, |now| now.left == 0);
     }
 
-    /// Waits until the group has come so far that it `suits`.
-    fn until(&self, what: &str, suits: impl Fn(Progress) -> bool) {
-        let deadline = Instant::now() + 4 * wait::LONG;
+    /// Waits until the group has come so far that it `suits`, as long as `host` goes on.
+    fn until(&self, what: &str, host: &Copy, suits: impl Fn(Progress) -> bool) {
+        let deadline = Instant::now() + 2 * wait::LONG;
         while !self.progress().is_some_and(&suits) {
+            let hopeful = host.goes_on() && Instant::now() < deadline;
             let said = copy::said(&self.log);
-            assert!(Instant::now() < deadline, "{}: in vain: {what}: {said}", self.variant.name);
+            assert!(hopeful, "{}: in vain: {what}: {said}", self.variant.name);
             wait::pass(LOOK);
         }
     }
@@ -234,7 +236,7 @@ impl<'a> Scene<'a> {
 
     /// Ends `host` in the quiet, and has what it left open written by a last run.
     fn end(&self, host: Copy) {
-        self.until_quiet();
+        self.until_quiet(&host);
         assert_eq!(host.end(), Some(0), "{}: {}", self.variant.name, copy::said(&self.log));
         self.until_empty();
         let run = Run::shell(&self.pipe("a", "-e")).env("KPIPE_BROKERS", self.kafka.address());
@@ -391,7 +393,7 @@ fn rage(severity: &Severity, scenes: &[Scene<'_>], lines: &[Line], file: &Path, 
         let hosts: Vec<_> = hosts.into_iter().map(|host| host.join().expect("it holds")).collect();
         broker.join().expect("brokers come back");
         fed(source);
-        scenes.iter().for_each(Scene::until_quiet);
+        scenes.iter().zip(&hosts).for_each(|(scene, host)| scene.until_quiet(host));
         // Now nobody can find a late line in time.
         let source = feed(kafka, file, late, severity.rate);
         for (scene, host) in scenes.iter().zip(&hosts) {

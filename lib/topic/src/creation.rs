@@ -1,6 +1,7 @@
 //! Topics that are not there yet.
 
 use std::str::FromStr;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_executor::block_on;
@@ -21,6 +22,9 @@ const MAKING: Duration = Duration::from_secs(3);
 
 /// How long one question waits for its answer.
 const QUESTION: Duration = Duration::from_millis(500);
+
+/// How long the brokers of a cluster that starts may take to be known to each other.
+const ENLISTING: Duration = Duration::from_secs(30);
 
 /// How long to wait before it is asked again whether a topic is there.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -83,28 +87,42 @@ pub(crate) fn create(
     if client.inner().fetch_cluster_id(QUESTION).is_some_and(|id| id.starts_with(MOCK)) {
         return Ok(());
     }
-    let replicas = TopicReplication::Fixed(shape.replicas);
-    let new = NewTopic::new(topic, shape.partitions, replicas);
+    let deadline = Instant::now() + if shape.replicas == ANY { ENLISTING } else { Duration::ZERO };
+    loop {
+        match ask_for(&client, topic, shape, settings)? {
+            None
+            | Some(RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnsupportedFeature) => {
+                return Ok(());
+            }
+            // As many as the broker sees fit are too many while brokers start.
+            Some(RDKafkaErrorCode::InvalidReplicationFactor) if Instant::now() < deadline => {
+                thread::park_timeout(QUESTION);
+            }
+            Some(code) => {
+                let error = Error::world(topic, format!("cannot be created: {}", reason(code)));
+                let passes = cluster::passes(code);
+                return Err(if passes { Unlisted::Passes(error) } else { Unlisted::Lasts(error) });
+            }
+        }
+    }
+}
+
+/// Asks once for a topic to be created; why it was not.
+fn ask_for(
+    client: &AdminClient<DefaultClientContext>,
+    topic: &str,
+    shape: Shape,
+    settings: &[(&str, &str)],
+) -> Result<Option<RDKafkaErrorCode>, Unlisted> {
+    let new = NewTopic::new(topic, shape.partitions, TopicReplication::Fixed(shape.replicas));
     let topics = [settings.iter().fold(new, |new, (key, value)| new.set(key, value))];
     let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let code = match block_on(client.create_topics(&topics, &options)) {
-        Ok(results) => results.into_iter().find_map(|result| result.err().map(|(_, code)| code)),
-        Err(KafkaError::AdminOp(code)) => Some(code),
-        Err(error) => return Err(Unlisted::Passes(Error::world(topic, error))),
-    };
-    match code {
-        None
-        | Some(RDKafkaErrorCode::TopicAlreadyExists | RDKafkaErrorCode::UnsupportedFeature) => {
-            Ok(())
+    match block_on(client.create_topics(&topics, &options)) {
+        Ok(results) => {
+            Ok(results.into_iter().find_map(|result| result.err().map(|(_, code)| code)))
         }
-        Some(code) => {
-            let error = Error::world(topic, format!("cannot be created: {}", reason(code)));
-            Err(if cluster::passes(code) {
-                Unlisted::Passes(error)
-            } else {
-                Unlisted::Lasts(error)
-            })
-        }
+        Err(KafkaError::AdminOp(code)) => Ok(Some(code)),
+        Err(error) => Err(Unlisted::Passes(Error::world(topic, error))),
     }
 }
 
