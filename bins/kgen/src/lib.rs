@@ -43,7 +43,7 @@ use pipe::exit::{Code, Error, Result, say, say_bare};
 use pipe::lines::{Fill, Line, Lines};
 use pipe::mark::{How, Mark};
 use pipe::rate::Rate;
-use pipe::stats::Stats;
+use pipe::stats::{self, Gauges, Stats};
 use pipe::stdio::{Input, Output};
 use pipe::stop::Stop;
 use pipe::units::{self, Span};
@@ -422,8 +422,8 @@ impl Run {
         let now = self.start.elapsed();
         if last || stats.wait(now).is_zero() {
             stats.set(self.stream.happened(), self.stream.written());
-            stats.slipped(self.stream.slip());
-            say_bare(stats.line(now, None));
+            let slip_ms = Some(stats::ms(self.stream.slip()));
+            say_bare(stats.line(now, Gauges { slip_ms, ..Gauges::default() }));
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use pipe::bar::{Bar, Unit};
 use pipe::exit::{Error, Result, say, say_bare};
-use pipe::stats::Stats;
+use pipe::stats::{Gauges, Stats};
 use pipe::stdio::Output;
 use topic::producer::{Receipt as Acknowledged, Reports};
 
@@ -174,7 +174,7 @@ impl Ledger {
         if let Some(stats) = &mut self.stats
             && stats.wait(elapsed).is_zero()
         {
-            say_bare(stats.line(elapsed, None));
+            say_bare(stats.line(elapsed, Gauges::default()));
         }
         let perf = self.clocks.perf.map(|due| due.saturating_sub(elapsed));
         let stats = self.stats.as_ref().map(|stats| stats.wait(elapsed));
@@ -191,7 +191,7 @@ impl Ledger {
             say_bare(perf.total(self.clocks.start.elapsed()));
         }
         if let Some(stats) = &mut self.stats {
-            say_bare(stats.line(self.clocks.start.elapsed(), None));
+            say_bare(stats.line(self.clocks.start.elapsed(), Gauges::default()));
         }
         let Some((letters, output, path)) = &mut self.letters else { return Ok((0, None)) };
         output.flush()?;

@@ -14,7 +14,38 @@ pub struct Stats {
     given: u64,
     last: (u64, u64),
     since: Duration,
-    slip: Option<Duration>,
+}
+
+/// What a line says besides, where a program has it.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Gauges {
+    /// Records that are still to come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
+    /// The time up to which results are complete, in milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<i64>,
+    /// Rows that came too late, in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late: Option<u64>,
+    /// Rows that could not be read, in all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad: Option<u64>,
+    /// Keys that are kept now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<u64>,
+    /// The number of the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// How far a record was behind its schedule, at most, since the last line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slip_ms: Option<u64>,
+    /// How late a tick was, at most, since the last line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tick_late_ms: Option<u64>,
+    /// How long the work of a tick took, at most, since the last line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tick_work_ms: Option<u64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -27,10 +58,8 @@ struct Line {
     given: u64,
     in_rate: f64,
     out_rate: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    lag: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    slip_ms: Option<u64>,
+    #[serde(flatten)]
+    gauges: Gauges,
 }
 
 impl Stats {
@@ -38,7 +67,7 @@ impl Stats {
     #[must_use]
     pub fn new(tool: &'static str, every: Duration) -> Stats {
         let (last, since) = ((0, 0), Duration::ZERO);
-        Stats { tool, every, due: every, taken: 0, given: 0, last, since, slip: None }
+        Stats { tool, every, due: every, taken: 0, given: 0, last, since }
     }
 
     /// Counts records that came.
@@ -58,23 +87,17 @@ impl Stats {
         (self.taken, self.given) = (taken, given);
     }
 
-    /// Says with the next line how far a record was behind its schedule, at most, since the last.
-    pub fn slipped(&mut self, slip: Duration) {
-        self.slip = Some(slip);
-    }
-
     /// How long until a line is due, when `elapsed` has passed since the start.
     #[must_use]
     pub fn wait(&self, elapsed: Duration) -> Duration {
         self.due.saturating_sub(elapsed)
     }
 
-    /// The line when `elapsed` has passed since the start, and `lag` records are still to come
-    /// where that is known. Rates are of the time since the last line, in records a second.
-    pub fn line(&mut self, elapsed: Duration, lag: Option<u64>) -> String {
+    /// The line when `elapsed` has passed since the start. Rates are of the time since the last
+    /// line, in records a second.
+    pub fn line(&mut self, elapsed: Duration, gauges: Gauges) -> String {
         let seconds = elapsed.saturating_sub(self.since).as_secs_f64().max(1e-3);
         let rate = |now: u64, last: u64| (float(now - last) / seconds * 10.0).round() / 10.0;
-        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let line = Line {
             tool: self.tool,
             ms: ms(elapsed),
@@ -82,8 +105,7 @@ impl Stats {
             given: self.given,
             in_rate: rate(self.taken, self.last.0),
             out_rate: rate(self.given, self.last.1),
-            lag,
-            slip_ms: self.slip.take().map(ms),
+            gauges,
         };
         self.last = (self.taken, self.given);
         self.since = elapsed;
@@ -91,6 +113,12 @@ impl Stats {
         // No map with odd keys: this cannot fail.
         serde_json::to_string(&line).unwrap_or_default()
     }
+}
+
+/// A time in whole milliseconds, as a line has it.
+#[must_use]
+pub fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The nearest float.
@@ -110,26 +138,19 @@ mod tests {
         stats.given(1);
         let line = "{\"tool\":\"kprod\",\"ms\":1000,\"in\":10,\"out\":1,\"in_rate\":10.0,\
                     \"out_rate\":1.0}";
-        assert_eq!(stats.line(Duration::from_secs(1), None), line);
+        assert_eq!(stats.line(Duration::from_secs(1), Gauges::default()), line);
         stats.taken(10);
-        let last = stats.line(Duration::from_secs(3), Some(7));
-        assert!(last.ends_with("\"in_rate\":5.0,\"out_rate\":0.0,\"lag\":7}"), "{last}");
-    }
-
-    #[test]
-    fn a_slip_is_said_once() {
-        let mut stats = Stats::new("kgen", Duration::from_secs(1));
-        stats.slipped(Duration::from_micros(2_500));
-        let line = stats.line(Duration::from_secs(1), None);
-        assert!(line.ends_with("\"out_rate\":0.0,\"slip_ms\":2}"), "{line}");
-        assert!(!stats.line(Duration::from_secs(2), None).contains("slip"));
+        let gauges = Gauges { lag: Some(7), watermark: Some(-1), ..Gauges::default() };
+        let last = stats.line(Duration::from_secs(3), gauges);
+        let end = "\"in_rate\":5.0,\"out_rate\":0.0,\"lag\":7,\"watermark\":-1}";
+        assert!(last.ends_with(end), "{last}");
     }
 
     #[test]
     fn the_next_line_is_due_a_period_after_the_last() {
         let mut stats = Stats::new("kcons", Duration::from_secs(2));
         assert_eq!(stats.wait(Duration::from_millis(500)), Duration::from_millis(1500));
-        stats.line(Duration::from_secs(3), None);
+        stats.line(Duration::from_secs(3), Gauges::default());
         assert_eq!(stats.wait(Duration::from_secs(3)), Duration::from_secs(2));
         assert_eq!(stats.wait(Duration::from_secs(9)), Duration::ZERO);
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use pipe::bar::{Bar, Unit};
 use pipe::exit::say_bare;
-use pipe::stats::Stats;
+use pipe::stats::{Gauges, Stats};
 
 /// Who tells.
 #[derive(Debug)]
@@ -82,6 +82,6 @@ impl Teller {
         self.written = written;
         // Offsets between what was read of our partitions and where reading ends, if it does.
         let lag = ends.then_some(all - read);
-        say_bare(stats.line(self.begun.elapsed(), lag));
+        say_bare(stats.line(self.begun.elapsed(), Gauges { lag, ..Gauges::default() }));
     }
 }
