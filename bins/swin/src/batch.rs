@@ -98,6 +98,12 @@ impl<'l> Batch<'l> {
         self.times
     }
 
+    /// How many lines there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
     /// Whether there is no line.
     #[must_use]
     pub fn is_empty(&self) -> bool {

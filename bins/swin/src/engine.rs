@@ -21,7 +21,7 @@ use crate::sliding::{Empty, Sliding};
 use crate::state::Unfit;
 use crate::store::{Group, Id, Limits, Store};
 use crate::timeline::{Pace, Timeline};
-use crate::watermark::NOT_YET;
+use crate::watermark::{NOT_YET, Watermark};
 use crate::window::{Place, Window, multiple_after, multiple_by};
 
 /// What the engine does.
@@ -187,6 +187,13 @@ impl Engine {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.store.keys()
+    }
+
+    /// The watermark of event time; `None` before the first row.
+    #[must_use]
+    pub fn watermark(&self) -> Option<i64> {
+        let watermark = self.timeline.watermark().map(Watermark::get);
+        watermark.filter(|&watermark| watermark != NOT_YET)
     }
 
     /// The greatest time for which all rows of windows that end by it have been written; `None`

@@ -4,11 +4,11 @@ use std::cell::RefCell;
 use std::num::NonZeroI64;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use grid::Length;
 use jiff::tz::TimeZone;
-use pipe::exit::{Code, Error, Result, say};
+use pipe::exit::{Code, Error, Result, say, say_bare};
 use pipe::lines::Fill;
 use pipe::mark::{self, Event, Mark, Stream};
 use pipe::stdio::{self, Input};
@@ -36,6 +36,7 @@ pub mod output;
 pub mod query;
 pub mod range;
 pub mod recent;
+pub mod report;
 pub mod results;
 pub mod running;
 pub mod session;
@@ -55,6 +56,7 @@ use engine::{Engine, Settings};
 use losses::Keeping;
 use output::{Form, Output};
 use query::{Query, Texts};
+use report::Report;
 use sliding::Empty;
 use spark::Spark;
 use stage::{Reading, Stage, Whole};
@@ -217,6 +219,10 @@ pub struct Args {
     #[arg(long, help_heading = "Output")]
     marks: bool,
 
+    /// Says how it goes every D and at the end, as a line of JSON on stderr
+    #[arg(long, value_name = "D", value_parser = lasting, help_heading = "Output")]
+    stats: Option<Span>,
+
     /// Says nothing but failures and what did not count
     #[arg(short, long, help_heading = "Output")]
     quiet: bool,
@@ -336,6 +342,11 @@ fn expression(text: &str) -> Result<String, String> {
 
 fn period(text: &str) -> Result<NonZeroI64, String> {
     Ok(text.parse::<Length>()?.ms)
+}
+
+fn lasting(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.ms() > 0 { Ok(span) } else { Err("must be more than zero".to_owned()) }
 }
 
 /// The form of results (`-o`).
@@ -683,7 +694,8 @@ pub fn run(args: &Args) -> Result<Code> {
     let stdout = Rc::new(RefCell::new(stdout));
     let relief = Rc::clone(&stdout);
     out.relieve_by(move |bytes| write(&relief, bytes));
-    let mut edge = Edge { stdout, files, quiet: args.quiet };
+    let report = args.stats.map(|every| Report::new(every.duration()));
+    let mut edge = Edge { stdout, files, quiet: args.quiet, begun: Instant::now(), report };
     if args.marks {
         stage.lead(now_ms(), &mut out);
     }
@@ -695,6 +707,7 @@ pub fn run(args: &Args) -> Result<Code> {
         out.stream.mark(&abort);
     }
     let drained = edge.drain(&mut out, &mut stage);
+    edge.say_stats(&stage, &out);
     for said in stage.losses().summaries(args.keeping()) {
         say(said);
     }
@@ -722,7 +735,9 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
     let mut numbers = Vec::new();
     loop {
         if stage.goes_by_clock() {
-            stage.tick(now_ms(), out)?;
+            let now = now_ms();
+            let late = stage.due().map(|due| now - due).filter(|&late| late >= 0);
+            edge.watch(late, || stage.tick(now, out))?;
         }
         let mut ahead = 0;
         loop {
@@ -744,7 +759,8 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
                     stage.bad(number, &Bad::Long(bytes), head, out)?;
                 }
                 Some(Event::Mark(mark, line)) => {
-                    if stage.mark(&mark, line, out)? {
+                    let late = edge.lateness(&mark);
+                    if edge.watch(late, || stage.mark(&mark, line, out))? {
                         edge.drain(out, stage)?;
                     }
                 }
@@ -755,7 +771,9 @@ fn copy(stream: &mut Stream, stage: &mut Stage, out: &mut Output, edge: &mut Edg
         }
         edge.drain(out, stage)?;
         let by_clock = stage.goes_by_clock();
-        let wait = stage.due().filter(|_| by_clock).map(|due| until(due, now_ms()));
+        let due = stage.due().filter(|_| by_clock).map(|due| until(due, now_ms()));
+        let stats = edge.tell(stage, out);
+        let wait = [due, stats].into_iter().flatten().min();
         if stream.fill(wait)? == Fill::End {
             return Ok(());
         }
@@ -785,9 +803,44 @@ struct Edge {
     stdout: Rc<RefCell<stdio::Output>>,
     files: Files,
     quiet: bool,
+    begun: Instant,
+    report: Option<Report>,
 }
 
 impl Edge {
+    /// How late a mark is, in milliseconds, if it is a tick and somebody wants to know.
+    fn lateness(&self, mark: &Mark) -> Option<i64> {
+        match mark {
+            Mark::Tick { ms } if self.report.is_some() => Some(now_ms().saturating_sub(*ms)),
+            _ => None,
+        }
+    }
+
+    /// Does the work of a tick that is `late_ms` late, if it is one, and sees how long that takes.
+    fn watch<T>(&mut self, late_ms: Option<i64>, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let (Some(report), Some(late_ms)) = (&mut self.report, late_ms) else { return work() };
+        let begun = Instant::now();
+        let done = work();
+        report.tick(late_ms, begun.elapsed());
+        done
+    }
+
+    /// Says how it goes when that is due; returns when it will be.
+    fn tell(&mut self, stage: &Stage, out: &Output) -> Option<Duration> {
+        let left = self.report.as_ref()?.wait(self.begun.elapsed());
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.say_stats(stage, out);
+        self.report.as_ref().map(|report| report.wait(self.begun.elapsed()))
+    }
+
+    fn say_stats(&mut self, stage: &Stage, out: &Output) {
+        let Some(report) = &mut self.report else { return };
+        let rows = (stage.rows(), out.rows());
+        say_bare(report.line(self.begun.elapsed(), rows, stage.gauges()));
+    }
+
     /// Writes all that waits.
     fn drain(&mut self, out: &mut Output, stage: &mut Stage) -> Result<()> {
         out.flow();

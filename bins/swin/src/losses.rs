@@ -73,6 +73,18 @@ impl Losses {
         self.leap = timeline.leap();
     }
 
+    /// How many rows could not be read.
+    #[must_use]
+    pub fn bad(&self) -> u64 {
+        self.bad.count()
+    }
+
+    /// How many rows were late.
+    #[must_use]
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
     /// What is said of them at exit.
     #[must_use]
     pub fn summaries(&self, keeping: Keeping) -> Vec<String> {

@@ -65,6 +65,8 @@ pub struct Output {
     line_end: u8,
     /// Cuts rows that come out behind the columns of their window into their own columns.
     cutter: Option<Cutter>,
+    /// How many rows were written.
+    rows: u64,
     /// The time until which the next stage knows that all was written.
     closed: Option<i64>,
     /// Takes what is written, between two windows of many that are due at once.
@@ -88,6 +90,7 @@ impl Output {
             lead: Lead::default(),
             line_end: b'\n',
             cutter: None,
+            rows: 0,
             closed: None,
             relief: None,
             failed: None,
@@ -192,8 +195,24 @@ impl Output {
         }
     }
 
-    /// Writes a line of `partition` as it came.
+    /// How many rows were written, in all.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Writes a row of `partition` as it came.
     pub fn line(&mut self, partition: usize, line: &[u8]) {
+        self.rows += 1;
+        self.put_line(partition, line);
+    }
+
+    /// Writes the header line of `partition` as it came.
+    pub fn header_line(&mut self, partition: usize, line: &[u8]) {
+        self.put_line(partition, line);
+    }
+
+    fn put_line(&mut self, partition: usize, line: &[u8]) {
         self.stream.from(partition);
         self.stream.count(1);
         if self.stream.is_marked() {
@@ -289,6 +308,7 @@ fn shown<'v>(values: &'v [Value<'_>], times: Option<&(usize, Stamp)>) -> Cow<'v,
 
 impl Sink for Output {
     fn row(&mut self, partition: usize, values: &[Value<'_>]) {
+        self.rows += 1;
         self.write(partition, values);
     }
 

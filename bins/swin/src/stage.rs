@@ -3,6 +3,7 @@
 use pipe::course::Course;
 use pipe::exit::{Code, Error, Result};
 use pipe::mark::{Barrier, Last, Mark, Partition};
+use pipe::stats::Gauges;
 use row::bad;
 use row::field::Bad;
 use row::schema::{Options, Schema};
@@ -75,6 +76,8 @@ pub struct Stage {
     head: Option<Head>,
     /// The partition that rows come from, by the output's number.
     partition: usize,
+    /// How many rows came.
+    rows: u64,
     keeping: Keeping,
     losses: Losses,
     notes: Vec<String>,
@@ -105,6 +108,7 @@ impl Stage {
             course: Course::new("swin"),
             head: None,
             partition: 0,
+            rows: 0,
             keeping,
             losses,
             notes: Vec::new(),
@@ -153,6 +157,26 @@ impl Stage {
             self.losses.see(engine.timeline());
         }
         &mut self.losses
+    }
+
+    /// How many rows came, also those that did not count.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// What there is to tell of it while it runs.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let bad = Some(self.losses.bad());
+        let gauges = Gauges { bad, epoch: self.course.epoch(), ..Gauges::default() };
+        let Job::Windows(engine) = &self.job else { return gauges };
+        Gauges {
+            watermark: engine.watermark(),
+            late: Some(self.losses.late()),
+            keys: Some(engine.keys() as u64),
+            ..gauges
+        }
     }
 
     /// What the caller might want to know, and was not told yet.
@@ -221,6 +245,7 @@ impl Stage {
         if self.intake.is_none() && self.begin(line, out)? {
             return Ok(());
         }
+        self.rows += 1;
         match self.take(number, line, out) {
             Ok(()) => Ok(()),
             Err(lost) => self.lost(number, lost, line, out),
@@ -260,6 +285,7 @@ impl Stage {
         batch: &mut Batch<'_>,
         out: &mut Output,
     ) -> Result<()> {
+        self.rows += batch.len() as u64;
         let Job::Windows(engine) = &mut self.job else { return Ok(()) };
         engine.find_near(self.partition, batch.rows_mut());
         if engine.see_calmly(self.partition, batch.times()) {
@@ -353,7 +379,7 @@ impl Stage {
         if let Job::Each(_, Whole::Line) = self.job
             && header
         {
-            out.line(self.partition, line);
+            out.header_line(self.partition, line);
         }
         Ok(header)
     }
@@ -389,7 +415,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes a row that cannot be read.
+    /// Takes a line that is no row.
     ///
     /// # Errors
     /// With `--strict`, and when a whole number leaves 64 bits.
@@ -397,6 +423,7 @@ impl Stage {
         if self.course.has_epochs() {
             self.course.line()?;
         }
+        self.rows += 1;
         self.lose(number, reason, row, out)
     }
 
@@ -759,7 +786,9 @@ mod tests {
         }
         stage.finish(0, &mut out).expect("no limit");
         let keeping = Keeping { strict: false, bad: true, late: Some(b'\n') };
-        let said = stage.losses().summaries(keeping);
+        let mut said = stage.losses().summaries(keeping);
+        said.push(format!("{} {} {:?}", stage.rows(), out.rows(), stage.gauges()));
+        assert_eq!(stage.rows(), lines.len() as u64);
         let losses = stage.losses();
         let told = [&out.stream.bytes, &losses.bad_lines, &losses.late_lines].map(Vec::as_slice);
         let told = told.concat();

@@ -70,6 +70,12 @@ impl Ledger {
         Ok(())
     }
 
+    /// How many rows or keys are kept.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Lets a row go.
     pub fn let_go(&mut self, row: &Kept) {
         self.rows -= 1;

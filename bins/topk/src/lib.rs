@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use pipe::exit::{Code, Error, Result, say};
+use pipe::exit::{Code, Error, Result, say, say_bare};
 use pipe::lines::Fill;
 use pipe::mark::{self, Event, Mark, Stream};
+use pipe::stats::Stats;
 use pipe::stdio::{self, Input};
 use pipe::stop::Stop;
 use pipe::units::{self, Span};
@@ -171,6 +172,10 @@ struct Written {
     #[arg(long)]
     changes: bool,
 
+    /// Says how it goes every D and at the end, as a line of JSON on stderr
+    #[arg(long, value_name = "D", value_parser = lasting)]
+    stats: Option<Span>,
+
     /// Says nothing but failures and what did not count
     #[arg(short, long)]
     quiet: bool,
@@ -315,6 +320,8 @@ pub fn run(args: &Args) -> Result<Code> {
         stdout,
         bad,
         quiet: args.written.quiet,
+        begun: Instant::now(),
+        stats: args.written.stats.map(|every| Stats::new("topk", every.duration())),
         drawn: None,
         drawn_rows: 0,
     };
@@ -329,6 +336,8 @@ struct Session {
     stdout: stdio::Output,
     bad: Option<stdio::Output>,
     quiet: bool,
+    begun: Instant,
+    stats: Option<Stats>,
     /// When the table was drawn last, and how many rows had come.
     drawn: Option<Instant>,
     drawn_rows: u64,
@@ -344,6 +353,7 @@ impl Session {
             self.output.stream.mark(&abort);
         }
         let drained = self.drain();
+        self.say_stats();
         for loss in self.stage.losses() {
             say(loss);
         }
@@ -374,7 +384,8 @@ impl Session {
             self.drain()?;
             let due =
                 self.stage.wait_ms(now_ms()).map(|ms| Duration::from_millis(ms.unsigned_abs()));
-            let wait = [due, redraw].into_iter().flatten().min();
+            let stats = self.tell();
+            let wait = [due, redraw, stats].into_iter().flatten().min();
             if self.stream.fill(wait)? == Fill::End {
                 return Ok(());
             }
@@ -414,6 +425,23 @@ impl Session {
         self.drawn = Some(Instant::now());
         self.drawn_rows = self.stage.rows();
         None
+    }
+
+    /// Says how it goes when that is due; returns when it will be.
+    fn tell(&mut self) -> Option<Duration> {
+        let wait = |stats: &Stats| stats.wait(self.begun.elapsed());
+        let left = self.stats.as_ref().map(wait)?;
+        if !left.is_zero() {
+            return Some(left);
+        }
+        self.say_stats();
+        self.stats.as_ref().map(|stats| stats.wait(self.begun.elapsed()))
+    }
+
+    fn say_stats(&mut self) {
+        let Some(stats) = &mut self.stats else { return };
+        stats.set(self.stage.taken(), self.output.rows());
+        say_bare(stats.line(self.begun.elapsed(), self.stage.gauges()));
     }
 
     /// Writes all that waits.

@@ -25,6 +25,8 @@ pub struct Output {
     markable: bool,
     /// Whether a ranking was written.
     begun: bool,
+    /// How many rows were written.
+    rows: u64,
     /// What is written, with the marks.
     pub stream: Outlet,
 }
@@ -41,6 +43,7 @@ impl Output {
             size: None,
             markable,
             begun: false,
+            rows: 0,
             stream: Outlet::default(),
         }
     }
@@ -56,6 +59,12 @@ impl Output {
     /// The terminal has this many columns and rows.
     pub fn resize(&mut self, size: Option<(usize, usize)>) {
         self.size = size;
+    }
+
+    /// How many rows of rankings were written, in all; those drawn in place each time.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
     }
 
     /// Whether tables are drawn in place.
@@ -93,6 +102,7 @@ impl Output {
             (false, _) => sheet.header(&mut self.stream.bytes),
         }
         self.begun = true;
+        self.rows += ranking.len() as u64;
         let lines = sheet.write(ranking, None, &mut self.stream.bytes);
         self.stream.count(lines as u64);
     }
@@ -102,6 +112,7 @@ impl Output {
         // What has scrolled away cannot be drawn over.
         let most = self.size.map_or(usize::MAX, |(_, rows)| rows.saturating_sub(SPARE_LINES));
         let shown = if stays { ranking } else { &ranking[..ranking.len().min(most)] };
+        self.rows += shown.len() as u64;
         // A letter in the last column would be wiped out by what clears the rest of the line.
         let width = self.size.map(|(columns, _)| columns.saturating_sub(1));
         let mut table = Vec::new();

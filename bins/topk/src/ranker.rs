@@ -245,6 +245,12 @@ impl Ranker {
         self.news
     }
 
+    /// How many rows or keys are kept, as the limits count them.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.ledger.rows()
+    }
+
     /// What of the rows, counts and the last ranking has changed since the last time.
     pub fn entries(&mut self) -> Vec<Entry> {
         let mut entries = self.ledger.gone();

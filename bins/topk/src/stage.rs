@@ -3,6 +3,7 @@
 use pipe::course::Course;
 use pipe::exit::{Code, Error, Result};
 use pipe::mark::{How, Mark};
+use pipe::stats::Gauges;
 use row::bad::{self, BadRows};
 use row::field::Bad;
 use row::key::Key;
@@ -359,10 +360,30 @@ impl Stage {
         self.plan.every_ms.is_some() && !self.course.is_marked()
     }
 
-    /// How many rows came.
+    /// How many rows came that could be read.
     #[must_use]
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// How many rows came, also those that could not be read.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.rows + self.bad.count()
+    }
+
+    /// What there is to tell of it while it runs.
+    #[must_use]
+    pub fn gauges(&self) -> Gauges {
+        let job = self.job.as_ref();
+        let has_windows = job.is_some_and(|job| job.feed.has_windows());
+        Gauges {
+            late: has_windows.then_some(self.late.rows),
+            bad: Some(self.bad.count()),
+            keys: Some(job.map_or(0, |job| job.ranker.keys() as u64)),
+            epoch: self.course.epoch(),
+            ..Gauges::default()
+        }
     }
 
     /// Draws the ranking as it would be now, where it is drawn in place and not final.

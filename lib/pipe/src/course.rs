@@ -34,6 +34,8 @@ pub struct Course {
     /// Data lines that came, under epochs, and how many of them before the last barrier.
     lines: u64,
     lines_before: u64,
+    /// The number of the last barrier.
+    epoch: Option<u64>,
     /// Whether what a complete input leaves was asked for.
     drained: bool,
     end: Option<End>,
@@ -95,6 +97,7 @@ impl Course {
             source: None,
             lines: 0,
             lines_before: 0,
+            epoch: None,
             drained: false,
             end: None,
         }
@@ -215,6 +218,7 @@ impl Course {
         }
         let lines = self.lines - self.lines_before;
         self.lines_before = self.lines;
+        self.epoch = Some(barrier.epoch);
         if lines == barrier.lines {
             return Ok(());
         }
@@ -224,6 +228,12 @@ impl Course {
              this one add or lose lines?"
         );
         Err(Error::world("<stdin>", reason))
+    }
+
+    /// The number of the last barrier.
+    #[must_use]
+    pub fn epoch(&self) -> Option<u64> {
+        self.epoch
     }
 
     /// The input of the assignment, or that of a plain stream, is complete; returns whether this
@@ -389,7 +399,9 @@ mod tests {
         let _ = course.restored();
         course.from(&partition(), Some(40));
         assert_eq!((course.line(), course.line()), (Ok(()), Ok(())));
+        assert_eq!(course.epoch(), None);
         assert_eq!((course.barrier(&barrier(2)), course.barrier(&barrier(0))), (Ok(()), Ok(())));
+        assert_eq!(course.epoch(), Some(7));
         assert_eq!(course.line(), Ok(()));
         let Err(Error::Failed(Code::WORLD, message)) = course.barrier(&barrier(2)) else {
             panic!("a line is missing");
