@@ -56,9 +56,10 @@ the epoch is.
 With --together it is one run for all partitions. No stage that keeps state, as swin and topk, may \
 follow then, unless one partition is assigned: they refuse the lines.
 
---stats says on stderr from the first line on, also while COMMAND runs, how many lines it was given \
-(in; those of a run that is tried again count once), how many went on of what it wrote (out), and \
-the last epoch that went on (epoch). A plain stream without --every goes through uncounted.
+--stats says on stderr from the first line on, also while COMMAND runs, how many lines it was \
+given (in; those of a run that is tried again count once), how many went on of what it wrote \
+(out), and the last epoch that went on (epoch). A plain stream without --every goes through \
+uncounted.
 
 COMMAND has its own process group, so ^C does not reach it, and ends with its first process; what \
 that leaves behind and still holds its stdout is killed after a second. Lines that are held take 1 \
