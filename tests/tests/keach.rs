@@ -63,6 +63,24 @@ fn goes_on(file: &Path) -> bool {
     test_kill_process(pid).is_ok() && !stat.contains(") Z ")
 }
 
+/// How many lines of `said` begin so behind the time.
+fn told(said: &Ended, start: &str) -> usize {
+    let begins = |line: &&str| line.contains(&format!(",{start},\"in_rate\""));
+    said.stderr.lines().filter(begins).count()
+}
+
+#[test]
+fn it_says_how_it_goes_while_the_command_runs_and_while_nothing_comes() {
+    let busy = keach(&["--stats", "100ms", "-c", "sleep 1; cat"], epoch("a\n")).done();
+    assert!((5..30).contains(&told(&busy, "\"in\":1,\"out\":0")), "{}", busy.stderr);
+    let mut idle = Live::start("keach", ["--stats", "100ms", "cat"]);
+    idle.send(epoch("a\n").trim_end_matches(END));
+    assert!(!idle.ends_within(Duration::from_secs(1)), "its input is open");
+    idle.send(END);
+    let idle = idle.end().done();
+    assert!((5..30).contains(&told(&idle, "\"in\":1,\"out\":1")), "{}", idle.stderr);
+}
+
 fn until_written(file: &Path) {
     let written = || fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n'));
     wait::until("the command runs", written);

@@ -77,6 +77,20 @@ fn a_line_is_on_its_way_while_the_pipe_stays_open() {
 }
 
 #[test]
+fn it_says_how_it_goes_while_nothing_comes() {
+    let broker = Broker::with("t", 1);
+    let mut ksink = live(&broker, &["-q", "--tee", "--stats", "100ms"]);
+    ksink.send("a\n");
+    assert_eq!(ksink.line(), "a");
+    assert!(!ksink.ends_within(Duration::from_secs(1)), "its input is open");
+    let ended = ksink.end().done();
+    // The first ones may be before the line is acknowledged.
+    let now = ",\"in\":1,\"out\":1,\"in_rate\":";
+    let said = ended.stderr.lines().filter(|line| line.contains(now)).count();
+    assert!((5..30).contains(&said), "{}", ended.stderr);
+}
+
+#[test]
 fn a_stream_that_is_cut_short_is_unfinished_and_what_came_is_there() {
     let broker = Broker::with("t", 1);
     let ended = ksink(&broker, &["--tee"]).input(format!("{OPEN}a\nb\ntorn")).end();

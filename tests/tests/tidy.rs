@@ -108,11 +108,11 @@ const EDGES: &[(&str, &[&str])] = &[
         &["clap", "pipe::stdio", "pipe::stop", "Instant::now", "SystemTime"],
     ),
     // What ksink tells, and the file of its dead letters.
-    ("bins/ksink/src/ledger.rs", &["std::fs", "fs::", "pipe::stdio"]),
+    ("bins/ksink/src/ledger.rs", &["std::fs", "fs::", "pipe::stdio", "Instant::now"]),
     // The options of kcons, and the files in which others keep its offsets.
     ("bins/kcons/src/options.rs", &["clap"]),
     ("bins/kcons/src/offsets.rs", &["std::fs", "fs::", "std::io", "io::", "pipe::stdio"]),
-    // The loop of keach, the command that it runs, and the files in which lines wait for that.
+    // The loop of keach, the command that it runs, what is told, and the files of lines that wait.
     (
         "bins/keach/src/session.rs",
         &["std::fs", "fs::", "std::io", "io::", "pipe::stdio", "SystemTime"],
@@ -130,6 +130,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "Instant::now",
         ],
     ),
+    ("bins/keach/src/teller.rs", &["Instant::now"]),
     ("bins/keach/src/spool.rs", &["std::env", "std::fs", "fs::", "std::io", "io::", "pipe::stdio"]),
     (
         "bins/keach/src/signals.rs",

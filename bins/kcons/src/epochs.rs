@@ -154,7 +154,7 @@ impl<'a> Epochs<'a> {
             Ok(()) => Ok(()),
         };
         let news = self.news();
-        self.teller.tell_last(news);
+        self.teller.tell_last(news, || self.progress.lag(|at| self.reader.high(at)));
         let closed = self.reader.close();
         Account::of(ended.and(closed), &self.sink, self.rhythm.lens, self.assigned)
     }
@@ -180,7 +180,7 @@ impl<'a> Epochs<'a> {
                 self.keep_time()?;
             }
             let news = self.news();
-            self.teller.tell(news);
+            self.teller.tell(news, || self.progress.lag(|at| self.reader.high(at)));
             if !busy && self.sink.offer()? {
                 let time = self.leisure();
                 let others = [self.stop.as_fd(), self.bell.as_fd()];
@@ -398,7 +398,7 @@ impl<'a> Epochs<'a> {
 
     fn news(&self) -> telling::News {
         let (written, span) = (self.sink.lines(), self.progress.span());
-        telling::News { written, span, ends: self.orders.ends() }
+        telling::News { written, span, ends: self.orders.ends(), epoch: self.ledger.epoch() }
     }
 
     /// How long there is nothing to do but to wait.

@@ -115,6 +115,16 @@ impl Progress {
         })
     }
 
+    /// How many offsets are behind what was read of our partitions, each of which goes on to
+    /// `high` of it; none when there are none, or one is not known.
+    #[must_use]
+    pub(crate) fn lag(&self, high: impl Fn(usize) -> Option<i64>) -> Option<u64> {
+        let behind = |at: usize| Some(u64::try_from(high(at)? - self.lanes[at].next).unwrap_or(0));
+        let mut ours = self.ours().peekable();
+        ours.peek()?;
+        ours.map(behind).sum()
+    }
+
     /// Our partitions that are not at their ends.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = usize> {
         let open = |(at, lane): (usize, &Lane)| (lane.mine && lane.next < lane.end).then_some(at);
@@ -205,6 +215,18 @@ mod tests {
         assert_eq!(progress.span(), (4, 10));
         progress.revoke(&[0]);
         assert_eq!(progress.span(), (0, 0));
+    }
+
+    #[test]
+    fn the_lag_is_of_all_that_is_ours_and_known() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.lag(|_| Some(9)), None, "nothing is ours");
+        progress.start(0, 5, None, None);
+        progress.start(2, 7, None, None);
+        assert_eq!(progress.lag(|at| Some([9, 90, 10][at])), Some(4 + 3));
+        progress.reach(0, 12);
+        assert_eq!(progress.lag(|_| Some(10)), Some(3), "what is said of 0 is old");
+        assert_eq!(progress.lag(|at| (at == 0).then_some(20)), None);
     }
 
     fn until(end: i64) -> Progress {

@@ -175,7 +175,7 @@ impl<'a> Session<'a> {
             }
         };
         let news = self.news();
-        self.teller.tell_last(news);
+        self.teller.tell_last(news, || self.progress.lag(|at| self.reader.high(at)));
         let closed = self.reader.close();
         Account::of(ended.and(closed), &self.sink, self.ways.lens, self.assigned)
     }
@@ -346,12 +346,12 @@ impl<'a> Session<'a> {
     /// Tells what is due.
     fn tell(&mut self) {
         let news = self.news();
-        self.teller.tell(news);
+        self.teller.tell(news, || self.progress.lag(|at| self.reader.high(at)));
     }
 
     fn news(&self) -> News {
         let written = self.sink.count - self.sink.skipped;
-        News { written, span: self.progress.span(), ends: self.orders.ends() }
+        News { written, span: self.progress.span(), ends: self.orders.ends(), epoch: None }
     }
 
     /// How long there is nothing to do but to wait for the reader.

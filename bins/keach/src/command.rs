@@ -18,6 +18,7 @@ use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::signals::{Signals, kill};
 use crate::spool::Spool;
+use crate::teller::Teller;
 
 /// How long what the command left behind may hold its stdout.
 const LINGER: Duration = Duration::from_secs(1);
@@ -81,8 +82,8 @@ impl Command {
         if there { Ok(()) } else { Err(self.refused(&ErrorKind::NotFound.into())) }
     }
 
-    /// Runs it over all of `input`, a file, and keeps what it writes in `output`. It is killed
-    /// when the reader of `stdout` leaves.
+    /// Runs it over all of `input`, a file, and keeps what it writes in `output`, while `teller`
+    /// tells. It is killed when the reader of `stdout` leaves.
     ///
     /// # Errors
     /// When it cannot be started, [`Error::Closed`] when the reader has left, and when it goes on
@@ -92,7 +93,7 @@ impl Command {
         mut input: &File,
         setting: &Setting,
         stdout: &Output,
-        signals: &mut Signals,
+        (signals, teller): (&mut Signals, &mut Teller),
     ) -> Result<(Fate, Spool)> {
         // A whole file, and not a pipe that is fed: should this program be killed, the command does
         // not take the end of what it got for the end of the epoch.
@@ -112,7 +113,9 @@ impl Command {
             };
             let from = pipe.as_ref().map(|pipe| (pipe.as_fd(), PollFlags::IN));
             let fds = [from, Some((stdout.as_fd(), PollFlags::empty()))];
-            let [readable, left] = running.wait(fds, until)?;
+            let news = teller.leisure().map(|leisure| Instant::now() + leisure);
+            let [readable, left] = running.wait(fds, until.into_iter().chain(news).min())?;
+            teller.tell();
             if left {
                 return Err(Error::Closed);
             }

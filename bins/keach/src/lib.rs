@@ -16,11 +16,13 @@ pub mod signals;
 pub mod spool;
 pub mod stage;
 pub mod stuffing;
+pub mod teller;
 
 use command::{Command, Fate};
 use session::{Periods, Runner, Session};
 use signals::Signals;
 use stage::{Plan, Stage};
+use teller::Teller;
 
 /// Bytes of a first line that say whether the stream is marked.
 const OPENING_BYTES: usize = 12;
@@ -53,6 +55,11 @@ the epoch is.
 
 With --together it is one run for all partitions. No stage that keeps state, as swin and topk, may \
 follow then, unless one partition is assigned: they refuse the lines.
+
+--stats says on stderr from the first line on, also while COMMAND runs, how many lines it was \
+given (in; those of a run that is tried again count once), how many went on of what it wrote \
+(out), and the last epoch that went on (epoch). A plain stream without --every goes through \
+uncounted.
 
 COMMAND has its own process group, so ^C does not reach it, and ends with its first process; what \
 that leaves behind and still holds its stdout is killed after a second. Lines that are held take 1 \
@@ -119,6 +126,10 @@ pub struct Args {
 
     #[command(flatten)]
     lines: InputLines,
+
+    /// Says how fast it goes every D and at the end, as a line of JSON
+    #[arg(long, value_name = "D")]
+    stats: Option<Span>,
 
     /// Says nothing but failures
     #[arg(short, long)]
@@ -190,6 +201,7 @@ pub fn run(args: &Args) -> Result<Code> {
         quiet: args.quiet,
         signals,
         stdout,
+        teller: Teller::new(args.stats.map(Span::duration)),
     };
     if !args.lines.plain && is_marked(&mut lines)? {
         let stage = Stage::new(args.plan());
@@ -202,6 +214,10 @@ pub fn run(args: &Args) -> Result<Code> {
     if args.retry > 0 {
         let reason = "a plain stream is not held, so that nothing is left to try again with";
         return Err(Error::caller("--retry", reason));
+    }
+    if args.stats.is_some() {
+        let reason = "a plain stream goes through without being counted, unless there is --every";
+        return Err(Error::caller("--stats", reason));
     }
     if args.skip_empty && is_empty(&mut lines)? {
         return Ok(Code::DONE);

@@ -17,6 +17,7 @@ use crate::signals::Signals;
 use crate::spool::{Spool, failure};
 use crate::stage::{Piece, Stage, Step};
 use crate::stuffing::Stuffing;
+use crate::teller::Teller;
 
 /// The wait before the first of several tries; each other is twice as long, up to
 /// [`PAUSES_MAX`] times.
@@ -38,15 +39,19 @@ pub struct Runner {
     pub signals: Signals,
     /// This program's stdout.
     pub stdout: Output,
+    /// Who tells of the runs.
+    pub teller: Teller,
 }
 
 impl Runner {
-    /// Runs the command over `input`, again when it fails; returns what it wrote.
-    fn run(&mut self, input: Spool, setting: &Setting) -> Result<Spool> {
+    /// Runs the command over `input`, so many `lines`, again when it fails; returns what it wrote.
+    fn run(&mut self, input: Spool, lines: u64, setting: &Setting) -> Result<Spool> {
+        self.teller.given(lines);
         let input = input.into_file()?;
         let mut tries = 0;
         loop {
-            let run = self.command.run(&input, setting, &self.stdout, &mut self.signals)?;
+            let Runner { command, signals, stdout, teller, .. } = self;
+            let run = command.run(&input, setting, stdout, (signals, teller))?;
             let why = match run {
                 (Fate::Good, output) => return Ok(output),
                 (Fate::Closed, _) => "its reader had gone".to_owned(),
@@ -77,6 +82,8 @@ pub struct Periods {
     every_ms: i64,
     skip_empty: bool,
     held: Spool,
+    /// How many lines are held.
+    count: u64,
     /// The beginning of a line whose end has not come.
     torn: Vec<u8>,
 }
@@ -86,7 +93,7 @@ impl Periods {
     #[must_use]
     pub fn new(runner: Runner, lines: Lines, every_ms: i64, skip_empty: bool) -> Periods {
         let (held, torn) = (Spool::default(), Vec::new());
-        Periods { runner, lines, every_ms, skip_empty, held, torn }
+        Periods { runner, lines, every_ms, skip_empty, held, count: 0, torn }
     }
 
     /// Runs the command until the input ends.
@@ -94,56 +101,70 @@ impl Periods {
     /// # Errors
     /// When a run or a stream fails.
     pub fn run(mut self) -> Result<Code> {
-        let next_ms = |ms: i64| (ms.div_euclid(self.every_ms) + 1).saturating_mul(self.every_ms);
-        let mut due_ms = next_ms(now_ms());
+        let ended = self.copy();
+        self.runner.teller.tell_last();
+        ended.map(|()| Code::DONE)
+    }
+
+    fn copy(&mut self) -> Result<()> {
+        let mut due_ms = self.next_ms(now_ms());
         loop {
-            take_lines(&mut self.lines, &mut self.torn, &mut self.held)?;
+            self.take_lines()?;
+            self.runner.teller.tell();
             let current_ms = now_ms();
             if current_ms >= due_ms {
-                due_ms = next_ms(current_ms);
-                let time_ms = current_ms - current_ms.rem_euclid(self.every_ms);
-                one(&mut self.runner, &mut self.held, self.skip_empty, time_ms)?;
+                due_ms = self.next_ms(current_ms);
+                self.one(current_ms - current_ms.rem_euclid(self.every_ms))?;
                 continue;
             }
             let wait = Duration::from_millis((due_ms - current_ms).unsigned_abs());
+            let wait = self.runner.teller.leisure().map_or(wait, |leisure| wait.min(leisure));
             if self.lines.fill(Some(wait))? == Fill::End {
                 self.held.extend(&self.torn)?;
-                one(&mut self.runner, &mut self.held, self.skip_empty, now_ms())?;
-                return Ok(Code::DONE);
+                self.count += u64::from(!self.torn.is_empty());
+                return self.one(now_ms());
             }
         }
     }
-}
 
-/// Moves what was read to `held`, up to the end of its last line.
-fn take_lines(lines: &mut Lines, torn: &mut Vec<u8>, held: &mut Spool) -> Result<()> {
-    let unread = lines.unread();
-    let (whole, rest) = unread.split_at(memchr::memrchr(b'\n', unread).map_or(0, |at| at + 1));
-    if !whole.is_empty() {
-        held.extend(torn)?;
-        held.extend(whole)?;
-        torn.clear();
+    /// When the period ends that `ms` is in.
+    fn next_ms(&self, ms: i64) -> i64 {
+        (ms.div_euclid(self.every_ms) + 1).saturating_mul(self.every_ms)
     }
-    torn.extend_from_slice(rest);
-    let bytes = unread.len();
-    lines.skip(bytes);
-    Ok(())
-}
 
-/// One run of a plain stream.
-fn one(runner: &mut Runner, held: &mut Spool, skip_empty: bool, time_ms: i64) -> Result<()> {
-    if held.is_empty() && skip_empty {
-        return Ok(());
+    /// Holds what was read, up to the end of its last line.
+    fn take_lines(&mut self) -> Result<()> {
+        let unread = self.lines.unread();
+        let (whole, rest) = unread.split_at(memchr::memrchr(b'\n', unread).map_or(0, |at| at + 1));
+        if !whole.is_empty() {
+            self.held.extend(&self.torn)?;
+            self.held.extend(whole)?;
+            self.count += memchr::memchr_iter(b'\n', whole).count() as u64;
+            self.torn.clear();
+        }
+        self.torn.extend_from_slice(rest);
+        let bytes = unread.len();
+        self.lines.skip(bytes);
+        Ok(())
     }
-    let setting = Setting { time_ms: Some(time_ms), ..Setting::default() };
-    let output = runner.run(std::mem::take(held), &setting)?;
-    let mut stuffing = Stuffing::new(false);
-    output.blocks(|block| {
-        stuffing.push(block, runner.stdout.buffer());
-        runner.stdout.spill()
-    })?;
-    stuffing.finish(runner.stdout.buffer());
-    runner.stdout.flush()
+
+    /// One run over what is held.
+    fn one(&mut self, time_ms: i64) -> Result<()> {
+        if self.held.is_empty() && self.skip_empty {
+            return Ok(());
+        }
+        let setting = Setting { time_ms: Some(time_ms), ..Setting::default() };
+        let (held, count) = (std::mem::take(&mut self.held), std::mem::take(&mut self.count));
+        let runner = &mut self.runner;
+        let output = runner.run(held, count, &setting)?;
+        let mut stuffing = Stuffing::new(false);
+        output.blocks(|block| {
+            stuffing.push(block, runner.stdout.buffer());
+            runner.stdout.spill()
+        })?;
+        runner.teller.written(stuffing.finish(runner.stdout.buffer()));
+        runner.stdout.flush()
+    }
 }
 
 /// Runs over a marked stream.
@@ -185,6 +206,7 @@ impl Session {
             self.held.outlet.mark(&abort);
         }
         let drained = self.held.drain();
+        self.held.runner.teller.tell_last();
         if result.is_ok() {
             result = drained.and(result);
         }
@@ -200,7 +222,9 @@ impl Session {
     fn copy(&mut self) -> Result<()> {
         loop {
             while self.next()? {}
-            if self.stream.fill(None)? == Fill::End {
+            let teller = &mut self.held.runner.teller;
+            teller.tell();
+            if self.stream.fill(teller.leisure())? == Fill::End {
                 return Ok(());
             }
         }
@@ -266,7 +290,7 @@ impl Held {
                 time_ms: piece.time_ms,
                 offsets: piece.offsets.as_deref().map(|text| self.tell(text)).transpose()?,
             };
-            let output = self.runner.run(lines, &setting)?;
+            let output = self.runner.run(lines, piece.lines, &setting)?;
             written.push((piece, output));
         }
         for (piece, output) in written {
@@ -296,6 +320,7 @@ impl Held {
         })?;
         let lines = stuffing.finish(&mut outlet.bytes);
         outlet.count(lines);
+        runner.teller.written(lines);
         Ok(())
     }
 
@@ -306,7 +331,10 @@ impl Held {
             self.outlet.mark(&Mark::Idle { at });
         }
         match mark {
-            Mark::Barrier(barrier) => self.outlet.barrier(barrier),
+            Mark::Barrier(barrier) => {
+                self.outlet.barrier(barrier);
+                self.runner.teller.ended(barrier.epoch);
+            }
             Mark::Begin { partitions, .. } => {
                 self.outlet.assign(partitions);
                 self.outlet.pass(line);

@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::mem;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use pipe::exit::{Code, Error, Result, say};
+use pipe::exit::{Code, Error, Result, say, say_bare};
 use pipe::mark::DeadLetter;
+use pipe::stats::{Gauges, Stats};
 use pipe::stdio::{Output, reason};
 use topic::draft::Drafts;
 use topic::producer::{Receipt, Record, Reports};
@@ -26,9 +28,24 @@ pub const STATE: u64 = 1 << 62;
 /// Bytes of lines that --tee keeps until their transaction is committed.
 const HELD_BYTES: usize = 64 << 20;
 
+/// What is told.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Plan {
+    /// The lines on stdout.
+    pub tee: bool,
+    /// Of transactions, what counts is what was committed.
+    pub transactions: bool,
+    /// How often the line of --stats is said.
+    pub stats: Option<Duration>,
+}
+
 /// Who tells.
 #[derive(Debug)]
 pub struct Ledger {
+    begun: Instant,
+    stats: Option<Stats>,
+    /// Lines that came.
+    taken: u64,
     /// `None` without --tee, and when nobody reads it any more: producing goes on.
     tee: Option<(Tee, Output)>,
     letters: Option<Letters>,
@@ -44,12 +61,16 @@ pub struct Ledger {
 /// What is told at the end.
 #[derive(Clone, Copy, Debug, Default)]
 struct Counts {
+    /// Lines that are in a topic, or of which nothing more has to be done.
+    done: u64,
     /// Lines that are in no topic.
     dead: u64,
     /// Letters that are nowhere.
     lost: u64,
     /// Rows that stages before found bad, and late.
     stages: [u64; 2],
+    /// The epoch that was committed last.
+    epoch: Option<u64>,
 }
 
 /// Dead letters and where they go.
@@ -76,16 +97,52 @@ enum Mailbox {
 }
 
 impl Ledger {
-    /// A ledger that passes lines on to stdout when it is asked to `tee`; of `transactions`,
-    /// what counts is what was committed.
+    /// A ledger that tells what `plan` says.
     ///
     /// # Errors
     /// When stdout is not there.
-    pub fn new(tee: bool, transactions: bool) -> Result<Ledger> {
-        let output = tee.then(Output::stdout).transpose()?;
-        let tee = output.map(|output| (Tee::default(), output));
-        let (counts, committed) = (Counts::default(), transactions.then(Counts::default));
-        Ok(Ledger { tee, letters: None, counts, committed, doom: None, refusal: None })
+    pub fn new(plan: Plan) -> Result<Ledger> {
+        let output = plan.tee.then(Output::stdout).transpose()?;
+        Ok(Ledger {
+            begun: Instant::now(),
+            stats: plan.stats.map(|every| Stats::new("ksink", every)),
+            taken: 0,
+            tee: output.map(|output| (Tee::default(), output)),
+            letters: None,
+            counts: Counts::default(),
+            committed: plan.transactions.then(Counts::default),
+            doom: None,
+            refusal: None,
+        })
+    }
+
+    /// Counts a line that came.
+    #[inline]
+    pub fn taken(&mut self) {
+        self.taken += 1;
+    }
+
+    /// Counts a line that goes nowhere, with which all is done that there was to do.
+    #[inline]
+    pub fn done(&mut self) {
+        self.counts.done += 1;
+    }
+
+    /// How long until something is to be said, though nothing happens; `None` when nothing is.
+    #[must_use]
+    pub fn leisure(&self) -> Option<Duration> {
+        self.stats.as_ref().map(|stats| stats.wait(self.begun.elapsed()))
+    }
+
+    /// Says the line of --stats, if it is wanted.
+    fn say_stats(&mut self) {
+        let Some(stats) = &mut self.stats else { return };
+        let Counts { done, dead, stages: [bad, late], epoch, .. } =
+            self.committed.unwrap_or(self.counts);
+        stats.set(self.taken, done);
+        let (bad, late) = (Some(bad + dead), Some(late));
+        let gauges = Gauges { bad, late, epoch, ..Gauges::default() };
+        say_bare(stats.line(self.begun.elapsed(), gauges));
     }
 
     /// Dead letters go to `place`; to a topic as records of at most so many bytes.
@@ -187,9 +244,10 @@ impl Ledger {
     /// # Errors
     /// When lines or letters failed, or the file of dead letters cannot be written.
     pub fn close(&mut self, thing: &str) -> Result<()> {
+        self.say_stats();
         let flushed = self.flush();
         let place = self.letters.as_ref().map(|letters| format!("they are in {}", letters.place));
-        let Counts { dead, lost, stages: [bad, late] } = self.counts;
+        let Counts { dead, lost, stages: [bad, late], .. } = self.counts;
         if bad + late > 0 {
             let fate = place.clone().filter(|_| flushed.is_ok() && lost == 0);
             let fate = fate.unwrap_or_else(|| "they are not kept (--dead-letter)".to_owned());
@@ -211,11 +269,12 @@ impl Ledger {
         }
     }
 
-    /// The transaction is committed: its lines may be passed on.
+    /// The transaction of `epoch` is committed: its lines may be passed on.
     ///
     /// # Errors
     /// When stdout cannot be written.
-    pub fn commit(&mut self) -> Result<()> {
+    pub fn commit(&mut self, epoch: u64) -> Result<()> {
+        self.counts.epoch = Some(epoch);
         self.committed = Some(self.counts);
         let Some((_, output)) = &mut self.tee else { return Ok(()) };
         let flushed = output.flush();
@@ -346,6 +405,7 @@ impl Reports for Ledger {
             }
             letters.kept.take(number);
         }
+        self.counts.done += 1;
         let Some((tee, output)) = &mut self.tee else { return Ok(()) };
         tee.settle(number, true, output.buffer());
         if self.committed.is_some() {
@@ -382,6 +442,9 @@ impl Reports for Ledger {
     }
 
     fn flush(&mut self) -> Result<()> {
+        if self.leisure() == Some(Duration::ZERO) {
+            self.say_stats();
+        }
         if let Some(letters) = &mut self.letters {
             letters.mailbox.flush()?;
         }

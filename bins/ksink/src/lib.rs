@@ -118,6 +118,9 @@ pub struct Args {
     /// Does not say at the start that it is at least once
     #[arg(short = 'q', long)]
     quiet: bool,
+    /// Says how fast it goes every D and at the end, as a line of JSON
+    #[arg(long, value_name = "D")]
+    stats: Option<Span>,
     #[command(flatten)]
     fields: FieldOptions,
     #[command(flatten)]

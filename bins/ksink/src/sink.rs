@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use pipe::exit::{Code, Error, Result};
 use pipe::mark::{DeadLetter, Mark};
+use pipe::units::Span;
 use topic::producer::transaction::Transactions;
 use topic::producer::{BATCH, Options, Producer};
 use topic::rows::Refusal;
 
 use crate::Args;
-use crate::ledger::{Ledger, name};
+use crate::ledger::{Ledger, Plan, name};
 use crate::letters::{Place, first_bytes};
 use crate::maker::Halt;
 use crate::position::Course;
@@ -53,7 +54,11 @@ impl<'a> Sink<'a> {
     pub fn open(args: &'a Args, transactions: Option<Transactions>) -> Result<Sink<'a>> {
         let work = Work::new(args)?;
         let topic = args.topic.as_deref();
-        let mut ledger = Ledger::new(args.tee, transactions.is_some())?;
+        let mut ledger = Ledger::new(Plan {
+            tee: args.tee,
+            transactions: transactions.is_some(),
+            stats: args.stats.map(Span::duration),
+        })?;
         let options = Options { topic, create: args.create, transactions, ..Options::default() };
         let mut producer = Producer::open(&args.broker, &options)?;
         let mut opened = usize::from(topic.is_some());
@@ -88,11 +93,13 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// As [`Sink::long`].
     pub fn line(&mut self, number: u64, line: &[u8]) -> Result<()> {
-        if self.work.is_nothing() {
-            return Ok(());
-        }
         if line.len() > self.line_bytes_max {
             return self.long(number, &line[..line.len().min(HEAD_BYTES)], line.len() as u64);
+        }
+        self.ledger.taken();
+        if self.work.is_nothing() {
+            self.ledger.done();
+            return Ok(());
         }
         let position = self.course.line();
         self.ledger.keep(number, line, position);
@@ -105,7 +112,9 @@ impl<'a> Sink<'a> {
     /// # Errors
     /// When the file of dead letters cannot be written.
     pub fn long(&mut self, number: u64, head: &[u8], bytes: u64) -> Result<()> {
+        self.ledger.taken();
         if self.work.is_nothing() {
+            self.ledger.done();
             return Ok(());
         }
         let position = self.course.line();
@@ -155,11 +164,13 @@ impl<'a> Sink<'a> {
         self.spool.clear();
     }
 
-    /// Waits until `input` can be read, which it returns, or `time` is over.
+    /// Waits until `input` can be read, which it returns, or `time` is over, or there is something
+    /// to say.
     ///
     /// # Errors
     /// As [`Producer::wait`].
     pub fn wait(&mut self, input: BorrowedFd<'_>, time: Option<Duration>) -> Result<bool> {
+        let time = time.into_iter().chain(self.ledger.leisure()).min();
         self.producer.wait(Some(input), time, &mut self.ledger)
     }
 

@@ -54,8 +54,10 @@ impl<'a> Pipeline<'a> {
     /// # Errors
     /// When it may not come here, or cannot be produced.
     pub fn line(&mut self, number: u64, line: &[u8], now: Duration) -> Result<()> {
-        if let (true, Some(sink)) = (self.epochs.line(now)?, &mut self.sink) {
-            sink.line(number, line)?;
+        match (self.epochs.line(now)?, &mut self.sink) {
+            (true, Some(sink)) => sink.line(number, line)?,
+            (false, Some(sink)) => sink.ledger.taken(),
+            (_, None) => {}
         }
         self.make_room()
     }
@@ -66,9 +68,11 @@ impl<'a> Pipeline<'a> {
     /// As [`Pipeline::line`].
     pub fn long(&mut self, number: u64, head: &[u8], bytes: u64, now: Duration) -> Result<()> {
         match (self.epochs.line(now)?, &mut self.sink) {
-            (true, Some(sink)) => sink.long(number, head, bytes),
-            _ => Ok(()),
+            (true, Some(sink)) => sink.long(number, head, bytes)?,
+            (false, Some(sink)) => sink.ledger.taken(),
+            (_, None) => {}
         }
+        Ok(())
     }
 
     /// Line `number` is a mark of so many `bytes`, and comes at `now`.
@@ -216,7 +220,7 @@ impl<'a> Pipeline<'a> {
             Ok(()) => {
                 self.open = false;
                 self.epochs.committed();
-                sink.ledger.commit()
+                sink.ledger.commit(epoch)
             }
             Err(Refusal::Stale(reason)) => {
                 if !self.args.quiet {

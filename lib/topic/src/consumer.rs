@@ -361,6 +361,14 @@ impl Reader {
         })
     }
 
+    /// The offset behind the last record of partition `at`, committed or not, as the last fetch has
+    /// said it, without asking the broker; `None` before one has.
+    #[must_use]
+    pub fn high(&self, at: usize) -> Option<i64> {
+        let one = &self.partitions[at];
+        native::high_watermark(&self.client, &one.topic, one.number)
+    }
+
     /// Whether the group has taken the partitions away without asking.
     #[must_use]
     pub fn is_lost(&self) -> bool {

@@ -55,6 +55,26 @@ pub(crate) fn positions<C: ConsumerContext>(
     }
 }
 
+/// The offset behind the last record of a partition, committed or not, as the last fetch has said
+/// it; `None` before one has.
+pub(crate) fn high_watermark<C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    topic: &str,
+    partition: i32,
+) -> Option<i64> {
+    let topic = CString::new(topic).ok()?;
+    let (mut low, mut high) = (-1, -1);
+    let client = client.client().native_ptr();
+    // SAFETY: the client is live, the topic is a C string, and the numbers are ours; all three are
+    // used only within the call.
+    let code = unsafe {
+        let (low, high) = (&raw mut low, &raw mut high);
+        sys::rd_kafka_get_watermark_offsets(client, topic.as_ptr(), partition, low, high)
+    };
+    let known = code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0;
+    known.then_some(high)
+}
+
 /// The id of the cluster's controller, when it is known within `time`.
 pub(crate) fn controller<C: ConsumerContext>(
     client: &BaseConsumer<C>,

@@ -58,6 +58,11 @@ impl Ledger {
         self.settled
     }
 
+    /// The epoch that ended last in this assignment.
+    pub(crate) fn epoch(&self) -> Option<u64> {
+        (self.epoch > 0).then_some(self.epoch)
+    }
+
     /// Ends an epoch at `offsets` when `lines` have been written in all, by who is the member
     /// `now`; `None` when that is not who began it.
     pub(crate) fn barrier(
@@ -143,6 +148,9 @@ mod tests {
         assert_eq!(barrier(7), (1, 7, 3, "m".to_owned()));
         assert_eq!(barrier(7), (2, 0, 3, "m".to_owned()));
         assert_eq!(barrier(9), (3, 2, 3, "m".to_owned()));
+        assert_eq!(ledger.epoch(), Some(3));
+        ledger.begin(member("m", 4));
+        assert_eq!((ledger.open(&[]), ledger.epoch()), (0, None));
     }
 
     #[test]

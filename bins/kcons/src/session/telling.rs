@@ -47,23 +47,25 @@ pub(crate) struct News {
     pub(crate) span: (u64, u64),
     /// Whether reading ends somewhere.
     pub(crate) ends: bool,
+    /// The epoch that ended last in this assignment.
+    pub(crate) epoch: Option<u64>,
 }
 
 impl Teller {
-    /// Tells what is due.
-    pub(crate) fn tell(&mut self, news: News) {
+    /// Tells what is due, with the `lag` where reading has no end.
+    pub(crate) fn tell(&mut self, news: News, lag: impl FnOnce() -> Option<u64>) {
         if self.wants_bar || self.bar.is_some() {
             self.show(news.span);
         }
         if self.leisure().is_some_and(|time| time.is_zero()) {
-            self.say_stats(news);
+            self.say_stats(news, lag);
         }
     }
 
     /// Tells how the run ended.
-    pub(crate) fn tell_last(&mut self, news: News) {
+    pub(crate) fn tell_last(&mut self, news: News, lag: impl FnOnce() -> Option<u64>) {
         self.bar = None;
-        self.say_stats(news);
+        self.say_stats(news, lag);
     }
 
     fn show(&mut self, (read, all): (u64, u64)) {
@@ -76,12 +78,14 @@ impl Teller {
         }
     }
 
-    fn say_stats(&mut self, News { written, span: (read, all), ends }: News) {
+    fn say_stats(&mut self, news: News, lag: impl FnOnce() -> Option<u64>) {
+        let News { written, span: (read, all), ends, epoch } = news;
         let Some(stats) = &mut self.stats else { return };
         stats.given(written.saturating_sub(self.written));
         self.written = written;
         // Offsets between what was read of our partitions and where reading ends, if it does.
-        let lag = ends.then_some(all - read);
-        say_bare(stats.line(self.begun.elapsed(), Gauges { lag, ..Gauges::default() }));
+        let lag = if ends { Some(all - read) } else { lag() };
+        let gauges = Gauges { lag, epoch, ..Gauges::default() };
+        say_bare(stats.line(self.begun.elapsed(), gauges));
     }
 }
