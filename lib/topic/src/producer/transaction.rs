@@ -106,6 +106,9 @@ impl Producer {
             if troubles.is_hopeless() {
                 return Err(Error::Failed(Code::WORLD, said.unwrap_or(fault.text)));
             }
+            if is_unknown_to_broker(fault.code) {
+                return Err(Error::world("transactions", reason(fault.code)));
+            }
             if !fault.may_be_repeated() {
                 return Err(self.failure(&fault));
             }
@@ -276,6 +279,12 @@ fn stale(fault: &Fault) -> Option<String> {
     stale.then(|| reason(fault.code))
 }
 
+/// Whether the broker has no transactions. Of one that had them, librdkafka says so too, when it
+/// took long to answer on a new connection.
+fn is_unknown_to_broker(code: RDKafkaErrorCode) -> bool {
+    matches!(code, RDKafkaErrorCode::UnsupportedFeature | RDKafkaErrorCode::UnsupportedVersion)
+}
+
 /// Whether who writes because of it would fail again in another run.
 pub(super) fn ends_writing(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
@@ -286,8 +295,6 @@ pub(super) fn ends_writing(code: RDKafkaErrorCode) -> bool {
             | Code::ClusterAuthorizationFailed
             | Code::TransactionalIdAuthorizationFailed
             | Code::InvalidTransactionTimeout
-            | Code::UnsupportedFeature
-            | Code::UnsupportedVersion
             | Code::UnsupportedForMessageFormat
             | Code::MessageSizeTooLarge
             | Code::InvalidRecord
@@ -324,6 +331,15 @@ mod tests {
         }
         let newer = Code::ProducerFenced;
         assert!(stale(&fault(newer)).is_none() && !ends_writing(newer));
+    }
+
+    #[test]
+    fn a_broker_that_had_transactions_has_them_again() {
+        use RDKafkaErrorCode as Code;
+        for code in [Code::UnsupportedFeature, Code::UnsupportedVersion] {
+            assert!(is_unknown_to_broker(code) && !ends_writing(code), "{code}");
+        }
+        assert!(ends_writing(Code::InvalidRecord) && !is_unknown_to_broker(Code::InvalidRecord));
     }
 
     #[test]
