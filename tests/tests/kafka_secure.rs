@@ -310,6 +310,9 @@ fn a_missing_permission_is_told_in_one_line() {
     }
     let says = denied(kafka, "stranger", "kcons", "t", &[]);
     assert_eq!(says, format!("kcons: t: {topic}\n"));
+    let listing = Run::of("kcons").args(["-L", "-b", &kafka.certified, "-t", "t"]);
+    let ended = with(listing, &Way::Certificate.properties(kafka, "stranger")).end();
+    assert_eq!((ended.code(), ended.stderr), (Some(1), format!("kcons: t: {topic}\n")));
     let admin = Way::Certificate.properties(kafka, "admin");
     let _ = with(run("kprod", &kafka.certified, "closed", "v"), &admin).end().done();
     let says = denied(kafka, "writer", "kcons", "closed", &[]);

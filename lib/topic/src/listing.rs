@@ -147,12 +147,18 @@ impl Listing {
         if !names.is_empty() {
             let missing = names.iter().find(|name| !topics.iter().any(|one| one.name == **name));
             if let Some(missing) = missing {
-                let code = RDKafkaErrorCode::UnknownTopicOrPartition;
-                return Err(Error::world(missing, reason(code)));
+                return Err(Error::world(missing, reason(self.why_missing(missing))));
             }
             topics.retain(|one| names.contains(&one.name));
         }
         Ok(topics)
+    }
+
+    /// Why a topic is not listed: those that may not be seen are only told of by their names.
+    fn why_missing(&self, name: &str) -> RDKafkaErrorCode {
+        let answer = self.client.fetch_metadata(Some(name), PATIENCE).ok();
+        let code = answer.and_then(|answer| answer.topics().iter().find_map(MetadataTopic::error));
+        code.map_or(RDKafkaErrorCode::UnknownTopicOrPartition, RDKafkaErrorCode::from)
     }
 
     /// The groups, or the one of this name, and what they have stored of the partitions of
