@@ -1,5 +1,6 @@
 //! What the broker says of its topics.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use pipe::exit::{Error, Result};
@@ -123,22 +124,48 @@ pub fn offsets<C: ConsumerContext>(
     partitions: &[Partition],
     side: Offset,
 ) -> Result<Vec<i64>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match offsets_now(client, partitions, side)? {
+            Ok(offsets) => return Ok(offsets),
+            Err((_, code)) if passes_soon(code) && Instant::now() < deadline => {
+                thread::park_timeout(AGAIN);
+            }
+            Err((one, code)) => return Err(Error::world(one, reason(code))),
+        }
+    }
+}
+
+/// Whether an error of a partition that there is goes away: librdkafka does not know all of them
+/// while it asks for its topics again.
+fn passes_soon(code: RDKafkaErrorCode) -> bool {
+    passes(code) || code == RDKafkaErrorCode::UnknownPartition
+}
+
+/// Asks once for [`offsets`], or tells which partition has none, and why.
+fn offsets_now<'p, C: ConsumerContext>(
+    client: &BaseConsumer<C>,
+    partitions: &'p [Partition],
+    side: Offset,
+) -> Result<Result<Vec<i64>, (&'p Partition, RDKafkaErrorCode)>> {
     if partitions.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Ok(Vec::new()));
     }
     let list = list(partitions.iter().map(|one| (one, side)))?;
     let list = client.offsets_for_times(list, PATIENCE);
     let list = list.map_err(|error| Error::world(&partitions[0], text(&error)))?;
-    let offset = |one: &Partition| {
+    let mut offsets = Vec::new();
+    for one in partitions {
         let found = list.find_partition(&one.topic, one.number);
         let found = found.ok_or_else(|| Error::world(one, "the broker says no offset"))?;
         match (found.error(), found.offset()) {
-            (Ok(()), Offset::Offset(offset)) => Ok(offset),
-            (Err(error), _) => Err(Error::world(one, text(&error))),
-            (Ok(()), other) => Err(Error::world(one, format!("has no offset ({other:?})"))),
+            (Ok(()), Offset::Offset(offset)) => offsets.push(offset),
+            (Err(KafkaError::OffsetFetch(code)), _) => return Ok(Err((one, code))),
+            (Err(error), _) => return Err(Error::world(one, text(&error))),
+            (Ok(()), other) => return Err(Error::world(one, format!("has no offset ({other:?})"))),
         }
-    };
-    partitions.iter().map(offset).collect()
+    }
+    Ok(Ok(offsets))
 }
 
 /// What an error says, by its code where it has one.
