@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use pipe::exit::Result;
-use pipe::units::Span;
+use pipe::units::{self, Span};
 use regex::bytes::Regex;
 
 use crate::console::Class;
@@ -366,7 +366,7 @@ pub(crate) struct Say {
     pub(crate) perf: bool,
 
     /// Says how fast it goes every D and at the end, as a line of JSON
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     pub(crate) stats: Option<Span>,
 
     /// Writes control bytes to a terminal as they are

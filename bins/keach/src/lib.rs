@@ -128,7 +128,7 @@ pub struct Args {
     lines: InputLines,
 
     /// Says how fast it goes every D and at the end, as a line of JSON
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     stats: Option<Span>,
 
     /// Says nothing but failures

@@ -187,7 +187,7 @@ pub struct Args {
     #[arg(long, value_name = "A..B")]
     burst: Option<units::Range>,
     /// Time from one burst to the next
-    #[arg(long, value_name = "D", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     every: Option<Span>,
     /// Makes the rows the same every time; without it a seed is drawn and said on stderr
     #[arg(long, value_name = "S", value_parser = whole)]
@@ -217,10 +217,10 @@ pub struct Args {
     #[arg(long)]
     marks: bool,
     /// Time between ticks [default: 100ms, or --epoch if shorter, or --step if longer]
-    #[arg(long, value_name = "D", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     tick: Option<Span>,
     /// Writes a barrier at each multiple of D
-    #[arg(long, value_name = "D", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     epoch: Option<Span>,
     /// numbers: integers below N [default: 10]
     #[arg(long, value_name = "N", value_parser = more_than_zero, help_heading = "Profiles")]
@@ -241,7 +241,7 @@ pub struct Args {
     #[arg(long, value_name = "P", help_heading = "Faults")]
     lose: Option<Chance>,
     /// All rows are shuffled within D of their time
-    #[arg(long, value_name = "D", value_parser = lasting, help_heading = "Faults")]
+    #[arg(long, value_name = "D", value_parser = units::lasting, help_heading = "Faults")]
     disorder: Option<Span>,
     /// Writes the rows as they happened: in the order of time, each once, none lost
     #[arg(long, value_name = "FILE", help_heading = "Faults")]
@@ -274,7 +274,7 @@ pub struct Args {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
     /// Says how fast it goes every D and at the end, as a line of JSON on stderr
-    #[arg(long, value_name = "D", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     stats: Option<Span>,
     /// Does not say the seed, nor where it listens, and shows no bar
     #[arg(short, long)]
@@ -661,13 +661,6 @@ fn more_than_zero(text: &str) -> Result<u64, String> {
     match whole(text)? {
         0 => Err("must be more than zero".to_owned()),
         number => Ok(number),
-    }
-}
-
-fn lasting(text: &str) -> Result<Span, String> {
-    match text.parse::<Span>()? {
-        span if span.ms() == 0 => Err("must be more than zero".to_owned()),
-        span => Ok(span),
     }
 }
 

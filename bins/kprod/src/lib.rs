@@ -214,7 +214,7 @@ struct Speed {
     #[arg(long)]
     perf: bool,
     /// Says how fast it goes every D and at the end, as a line of JSON
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     stats: Option<Span>,
 }
 

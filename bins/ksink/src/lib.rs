@@ -119,7 +119,7 @@ pub struct Args {
     #[arg(short = 'q', long)]
     quiet: bool,
     /// Says how fast it goes every D and at the end, as a line of JSON
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     stats: Option<Span>,
     #[command(flatten)]
     fields: FieldOptions,

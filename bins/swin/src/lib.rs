@@ -220,7 +220,7 @@ pub struct Args {
     marks: bool,
 
     /// Says how it goes every D and at the end, as a line of JSON on stderr
-    #[arg(long, value_name = "D", value_parser = lasting, help_heading = "Output")]
+    #[arg(long, value_name = "D", value_parser = units::lasting, help_heading = "Output")]
     stats: Option<Span>,
 
     /// Says nothing but failures and what did not count
@@ -342,11 +342,6 @@ fn expression(text: &str) -> Result<String, String> {
 
 fn period(text: &str) -> Result<NonZeroI64, String> {
     Ok(text.parse::<Length>()?.ms)
-}
-
-fn lasting(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse()?;
-    if span.ms() > 0 { Ok(span) } else { Err("must be more than zero".to_owned()) }
 }
 
 /// The form of results (`-o`).

@@ -128,7 +128,7 @@ pub struct Args {
     upsert: bool,
 
     /// Writes a ranking at each multiple of D, as 10s, of the last row of each key
-    #[arg(long, value_name = "D", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     every: Option<Span>,
 
     /// Counts the rows of each key, or of each line, and ranks by that
@@ -173,7 +173,7 @@ struct Written {
     changes: bool,
 
     /// Says how it goes every D and at the end, as a line of JSON on stderr
-    #[arg(long, value_name = "D", value_parser = lasting)]
+    #[arg(long, value_name = "D", value_parser = units::lasting)]
     stats: Option<Span>,
 
     /// Says nothing but failures and what did not count
@@ -199,11 +199,6 @@ fn more_than_zero(text: &str) -> Result<usize, String> {
         Ok(0) | Err(_) => Err("a whole number of 1 or more is expected".to_owned()),
         Ok(number) => Ok(number),
     }
-}
-
-fn lasting(text: &str) -> Result<Span, String> {
-    let span: Span = text.parse()?;
-    if span.ms() > 0 { Ok(span) } else { Err("must be more than zero".to_owned()) }
 }
 
 impl Args {

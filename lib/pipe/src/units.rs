@@ -182,6 +182,15 @@ pub fn byte(text: &str) -> Result<u8, String> {
     }
 }
 
+/// Reads a span of time that is more than none.
+///
+/// # Errors
+/// When the text is none of these.
+pub fn lasting(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.ms() > 0 { Ok(span) } else { Err("must be more than zero".to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -225,5 +234,11 @@ mod tests {
         assert_eq!(byte("\\0"), Ok(0));
         assert_eq!(byte("\\x1e"), Ok(0x1e));
         assert!(byte("ab").is_err() && byte("").is_err());
+    }
+
+    #[test]
+    fn a_span_that_has_to_last_is_more_than_none() {
+        assert_eq!(lasting("1ms").map(Span::ms), Ok(1));
+        assert!(["0s", "0ms", "s", ""].iter().all(|text| lasting(text).is_err()));
     }
 }
